@@ -1,0 +1,78 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_OPTIONS_HPP
+#define ACACHE_OPTIONS_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+namespace acache {
+
+/// No limit, where an option counts something.
+inline constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
+
+/// Options of a cache. All options structs are trivially destructible aggregates, to be written as a
+/// braced list at the call: `{.capacity = 100'000, .ttl = 60s}`.
+struct cache_options {
+    /// Entries the default memory backend keeps. 0 stores nothing and still coalesces; `unbounded` has to
+    /// be named. A backend of one's own has its own capacity, and this is not looked at.
+    std::size_t capacity = 10'000;
+    /// How long an entry is served, from the end of its load; never expires if left out. Zero or negative
+    /// is `std::invalid_argument`.
+    std::optional<std::chrono::nanoseconds> ttl = std::nullopt;
+    /// Names the cache in metrics and errors; copied.
+    std::string_view name = {};
+    /// How long one load may take before its callers get `errc::load_timeout`; no limit if left out.
+    std::optional<std::chrono::nanoseconds> load_timeout = std::nullopt;
+    /// Let a load whose callers have all left finish, joinable, and store; otherwise it is cancelled.
+    bool finish_abandoned_loads = false;
+    /// Loads that run at the same time; more wait their turn, first come first served. Loads asked for
+    /// from inside a load do not count.
+    std::size_t max_concurrent_loads = unbounded;
+};
+
+/// Options of one wrapped function, or of one get_or_load.
+struct load_options {
+    /// Takes the place of the cache's ttl. Zero or negative is `std::invalid_argument`.
+    std::optional<std::chrono::nanoseconds> ttl = std::nullopt;
+    /// Takes the place of the cache's load_timeout.
+    std::optional<std::chrono::nanoseconds> load_timeout = std::nullopt;
+};
+
+/// Options of one `set`.
+struct entry_options {
+    /// Takes the place of the cache's ttl. Zero or negative means: do not store, and an older entry goes.
+    std::optional<std::chrono::nanoseconds> ttl = std::nullopt;
+};
+
+/// Options of a warm-up.
+struct warmup_options {
+    /// Loads under way at the same time; at least 1.
+    std::size_t concurrency = 16;
+};
+
+/// Options of a `single_flight` that stands alone. The members mean what they mean in `cache_options`.
+struct single_flight_options {
+    std::optional<std::chrono::nanoseconds> load_timeout = std::nullopt;
+    bool finish_abandoned_loads = false;
+    std::size_t max_concurrent_loads = unbounded;
+};
+
+/// Options of a `DataLoader`.
+struct data_loader_options {
+    /// Keys in one batch; a batch that is full is sent at once. 0 is `std::invalid_argument`.
+    std::size_t max_batch_size = unbounded;
+    /// How long a batch gathers keys after its first; zero: until the executor runs what is posted next.
+    std::chrono::nanoseconds batch_window{0};
+    /// Remember results for the loader's lifetime. Not looked at by a loader over a cache.
+    bool cache = true;
+    /// Batches that run at the same time; more wait, first come first served. Batches asked for from inside
+    /// a load do not count.
+    std::size_t max_concurrent_batches = unbounded;
+};
+
+} // namespace acache
+
+#endif
