@@ -1,0 +1,210 @@
+# Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+# shellcheck shell=bash
+# Set-up shared by tests/run and examples/run; sourced, not run.
+#
+# What a machine lacks comes from its own package manager (apt) where there is one, and otherwise from
+# CMake's FetchContent. What the system's release has too old (Boost 1.88, Catch2 3) is taken from a later
+# Debian release, at the mirror which the machine's own apt sources name, and only unpacked under
+# build/deps: nothing of the system is upgraded.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=${ACACHE_BUILD_DIR:-$root/build}
+deps=$build/deps
+later_release=trixie
+later_boost=1.88
+
+say() { printf '\n== %s\n' "$*"; }
+note() { printf '   %s\n' "$*"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+have_apt() { have apt-get && have dpkg-query; }
+
+jobs=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif have sudo; then
+        sudo "$@"
+    else
+        note "not root, and no sudo: cannot run: $*"
+        return 1
+    fi
+}
+
+# The system's package lists, once a run, and only if something has to be installed.
+updated=
+update_lists() {
+    [ -n "$updated" ] && return 0
+    updated=yes
+    note "apt-get update"
+    as_root apt-get -qq update
+}
+
+# install PACKAGE...: what is missing of these, without recommendations and without removing anything.
+install() {
+    local package missing=()
+    for package; do
+        installed "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} = 0 ] && return 0
+    update_lists
+    note "apt-get install ${missing[*]}"
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -y --no-remove --no-install-recommends install "${missing[@]}" >/dev/null
+}
+
+# first_known PACKAGE...: the first of these that the system's release has.
+first_known() {
+    local package
+    for package; do
+        if apt-cache show "$package" 2>/dev/null | grep -q '^Filename:'; then
+            echo "$package"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# Compiler, CMake and Ninja. On a machine without apt they are the user's to install.
+provide_tools() {
+    say "Tools: a C++ compiler, cmake, ninja"
+    if have_apt; then
+        local missing=()
+        have "${CXX:-c++}" || missing+=(g++)
+        have cmake || missing+=(cmake)
+        have ninja || missing+=(ninja-build)
+        [ ${#missing[@]} = 0 ] || install "${missing[@]}" || return 1
+    fi
+    local tool
+    for tool in "${CXX:-c++}" cmake ninja; do
+        have "$tool" || { note "$tool is missing; please install it"; return 1; }
+        note "$("$tool" --version 2>/dev/null | head -n 1) ($tool)"
+    done
+}
+
+# Boost's headers and {fmt} as the system's release has them. CMake fetches what is still missing.
+provide_system_libraries() {
+    say "Libraries: Boost >= 1.81 (headers), {fmt} where the compiler has no <format>"
+    have_apt || { note "no apt here: CMake looks for them, and fetches what it does not find"; return 0; }
+    local boost=
+    for boost in /usr/include/boost/version.hpp /usr/local/include/boost/version.hpp; do
+        if [ -r "$boost" ] && [ "$(awk '$1 == "#define" && $2 == "BOOST_VERSION" {print $3}' "$boost")" -ge 108100 ]; then
+            note "Boost: $boost"
+            break
+        fi
+        boost=
+    done
+    if [ -z "$boost" ]; then
+        first_known libboost1.81-dev libboost-dev >/dev/null || update_lists
+        boost=$(first_known libboost1.81-dev libboost-dev) && install "$boost" ||
+            note "no Boost from apt: CMake fetches it"
+    fi
+    if ! echo '#include <version>
+               #ifndef __cpp_lib_format
+               #error
+               #endif' | "${CXX:-c++}" -std=c++20 -x c++ -fsyntax-only - 2>/dev/null; then
+        install libfmt-dev || note "no libfmt-dev from apt: CMake fetches {fmt}"
+    fi
+}
+
+# apt with lists, cache and sources of our own, so that the system's stay as they are.
+later_apt() {
+    local tool=$1
+    shift
+    "$tool" -qq -o Dir::State="$deps/apt/state" -o Dir::State::status=/dev/null \
+        -o Dir::Cache="$deps/apt/cache" -o Dir::Etc::SourceList="$deps/apt/later.sources" \
+        -o Dir::Etc::SourceParts=/dev/null -o APT::Sandbox::User="$(id -un)" "$@"
+}
+
+# Sets up later_apt for the later release, at the first Debian mirror of the system's sources that has it.
+later_lists=
+provide_later_lists() {
+    [ -n "$later_lists" ] && return 0
+    [ "$(. /etc/os-release 2>/dev/null; echo "${ID:-}")" = debian ] || return 1
+    mkdir -p "$deps/apt/state/lists/partial" "$deps/apt/cache/archives/partial"
+    local mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    # apt knows both forms of its sources, and which of them are disabled; the release to look for is the
+    # machine's own (its security and third-party sources have names of other forms, or lack the packages).
+    for mirror in $(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
+        awk '$3 == "main" && $2 !~ /-/ && $2 !~ /\// {print $1}' | sort -u); do
+        note "$later_release at $mirror"
+        {
+            echo "Types: deb deb-src"
+            echo "URIs: $mirror"
+            echo "Suites: $later_release"
+            echo "Components: main"
+            [ ! -r $keyring ] || echo "Signed-By: $keyring"
+        } >"$deps/apt/later.sources"
+        if later_apt apt-get update -o APT::Update::Error-Mode=any &&
+            later_apt apt-cache show "libboost$later_boost-dev" >/dev/null 2>&1; then
+            later_lists=yes
+            return 0
+        fi
+    done
+    return 1
+}
+
+# Boost's headers of a later release. Sets later_boost_dir, empty where there is no such thing to be had.
+provide_later_boost() {
+    say "Boost $later_boost, from Debian's $later_release, unpacked under build/deps"
+    later_boost_dir=$deps/boost-$later_boost
+    if [ ! -e "$later_boost_dir/done" ]; then
+        if ! have_apt || ! provide_later_lists; then
+            note "not to be had here: the system's Boost, or the one CMake fetches, serves for all"
+            later_boost_dir=
+            return 0
+        fi
+        note "apt-get download libboost$later_boost-dev"
+        rm -rf "$later_boost_dir" && mkdir -p "$later_boost_dir" &&
+            (cd "$later_boost_dir" && later_apt apt-get download "libboost$later_boost-dev") &&
+            dpkg -x "$later_boost_dir"/*.deb "$later_boost_dir" &&
+            rm "$later_boost_dir"/*.deb && touch "$later_boost_dir/done" || return 1
+    fi
+    note "$later_boost_dir/usr"
+}
+
+# Catch2 3 as source: a library built by another compiler, or without sanitizers, is of no use to us.
+# Sets catch2_dir, empty where CMake is to find or fetch it.
+provide_catch2() {
+    say "Catch2 3, source from Debian's $later_release, unpacked under build/deps"
+    catch2_dir=$deps/catch2
+    if [ ! -e "$catch2_dir/done" ]; then
+        if ! have_apt || ! provide_later_lists; then
+            note "not to be had here: CMake looks for it, and fetches it if need be"
+            catch2_dir=
+            return 0
+        fi
+        note "apt-get source --download-only catch2"
+        rm -rf "$catch2_dir" && mkdir -p "$catch2_dir" &&
+            (cd "$catch2_dir" && later_apt apt-get source --download-only catch2 >/dev/null) &&
+            tar -xf "$catch2_dir"/catch2_*.orig.tar.* --strip-components=1 -C "$catch2_dir" &&
+            rm "$catch2_dir"/catch2_*.{dsc,tar.*} && touch "$catch2_dir/done" || return 1
+    fi
+    note "$catch2_dir"
+}
+
+# clang with its sanitizer runtimes and symbolizer. Sets clang, empty where there is none.
+provide_clang() {
+    say "clang, for the sanitizer runs"
+    clang=
+    local version
+    if have_apt; then
+        first_known clang-19 >/dev/null || update_lists
+        version=$(first_known clang-19 clang-20 clang-18 clang-17 clang-16) || version=
+        if [ -n "$version" ]; then
+            version=${version#clang-}
+            install "clang-$version" "libclang-rt-$version-dev" "llvm-$version" || return 1
+        fi
+    fi
+    for version in 19 20 21 22 18 17 16; do
+        if have "clang++-$version"; then
+            clang=clang++-$version
+            break
+        fi
+    done
+    [ -n "$clang" ] || { have clang++ && clang=clang++; }
+    [ -n "$clang" ] && note "$("$clang" --version | head -n 1)"
+    return 0
+}
