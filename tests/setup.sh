@@ -18,6 +18,8 @@ note() { printf '   %s\n' "$*"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 have_apt() { have apt-get && have dpkg-query; }
 
+cxx=${CXX:-c++}
+[ -n "${CXX:-}" ] || ! have g++ || cxx=g++
 jobs=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -72,13 +74,13 @@ provide_tools() {
     say "Tools: a C++ compiler, cmake, ninja"
     if have_apt; then
         local missing=()
-        have "${CXX:-c++}" || missing+=(g++)
+        have "$cxx" || missing+=(g++)
         have cmake || missing+=(cmake)
         have ninja || missing+=(ninja-build)
         [ ${#missing[@]} = 0 ] || install "${missing[@]}" || return 1
     fi
     local tool
-    for tool in "${CXX:-c++}" cmake ninja; do
+    for tool in "$cxx" cmake ninja; do
         have "$tool" || { note "$tool is missing; please install it"; return 1; }
         note "$("$tool" --version 2>/dev/null | head -n 1) ($tool)"
     done
@@ -104,7 +106,7 @@ provide_system_libraries() {
     if ! echo '#include <version>
                #ifndef __cpp_lib_format
                #error
-               #endif' | "${CXX:-c++}" -std=c++20 -x c++ -fsyntax-only - 2>/dev/null; then
+               #endif' | "$cxx" -std=c++20 -x c++ -fsyntax-only - 2>/dev/null; then
         install libfmt-dev || note "no libfmt-dev from apt: CMake fetches {fmt}"
     fi
 }
