@@ -1,0 +1,30 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_CHECKS_HPP
+#define ACACHE_DETAIL_CHECKS_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+namespace acache::detail {
+
+inline void check_positive(const std::optional<std::chrono::nanoseconds>& given, const char* option) {
+    if (given && given->count() <= 0) {
+        throw std::invalid_argument(std::string("acache: ") + option + " is " +
+                                    std::to_string(given->count()) +
+                                    " ns and must be positive; leave it out for no limit");
+    }
+}
+
+inline void check_not_zero(std::size_t given, const char* option) {
+    if (given == 0) {
+        throw std::invalid_argument(std::string("acache: ") + option +
+                                    " is 0 and must be at least 1; leave it out for the default");
+    }
+}
+
+} // namespace acache::detail
+
+#endif

@@ -1,0 +1,36 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_COMPILER_HPP
+#define ACACHE_DETAIL_COMPILER_HPP
+
+#include <type_traits>
+
+namespace acache::detail {
+
+/// g++ before 13 destroys some temporaries twice that stand in an expression with `co_await` (GCC bugs 98401
+/// and 104031, among others): closures with captures and aggregates, where their destructor does something.
+/// No signature can tell such a temporary from a moved object, so both are refused there.
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+inline constexpr bool destroys_temporaries_twice = true;
+#else
+inline constexpr bool destroys_temporaries_twice = false;
+#endif
+
+/// Whether an argument deduced as `T&&` may stand in an awaited expression.
+template <class T>
+inline constexpr bool awaitable_argument =
+    !destroys_temporaries_twice || std::is_lvalue_reference_v<T> || std::is_trivially_destructible_v<T> ||
+    (!std::is_aggregate_v<T> && std::is_move_assignable_v<T>);
+
+/// Refuses arguments that this compiler would destroy twice.
+template <class... T>
+constexpr void check_awaitable_arguments() {
+    static_assert(
+        (awaitable_argument<T> && ...),
+        "acache: g++ before 13 destroys a temporary closure or aggregate twice when it is an argument "
+        "of an awaited call. Give the object a name and pass it by that name, without std::move; for "
+        "a loader, wrap it once with cache.cached() and await the wrapped function");
+}
+
+} // namespace acache::detail
+
+#endif

@@ -1,0 +1,136 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_FLIGHT_HPP
+#define ACACHE_DETAIL_FLIGHT_HPP
+
+#include <acache/clock.hpp>
+#include <acache/detail/load_job.hpp>
+#include <acache/detail/waiter.hpp>
+
+#include <boost/intrusive/list.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+namespace acache::detail {
+
+/// How a flight ended: a value or an error.
+template <class V>
+struct flight_outcome {
+    std::optional<V> value;
+    std::exception_ptr error;
+    /// When the value was made.
+    time_point created{};
+    /// The value was found in the backend, and no loader ran.
+    bool found = false;
+};
+
+/// One running load of one key. The job that runs it keeps it alive, and so does each caller.
+template <class K, class V>
+class flight
+    : public boost::intrusive_ref_counter<flight<K, V>>,
+      public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+public:
+    flight(K k, std::size_t h, load_job_ptr j) : key(std::move(k)), hash(h), job(std::move(j)) {}
+
+    const K key;
+    const std::size_t hash;
+    const load_job_ptr job;
+
+    // Guarded by the mutex of the flight's shard.
+    wait_list waiters;
+    /// Callers, and others who want the result.
+    std::size_t interest = 0;
+    /// In the table: new callers join, and the result is stored. Once false, false for ever.
+    bool joinable = false;
+    /// Nobody wants it any more, and its job has been told.
+    bool abandoned = false;
+    bool ended = false;
+
+    /// Written once, before `ended`; constant from then on.
+    flight_outcome<V> outcome;
+};
+
+template <class K, class V>
+using flight_ptr = boost::intrusive_ptr<flight<K, V>>;
+
+/// The flights whose keys fall in one part of the hash range, and the mutex for all that is theirs.
+template <class K, class V, class KeyEqual>
+class flight_shard {
+public:
+    using flight_type = flight<K, V>;
+
+    std::mutex mutex;
+
+    // What follows wants the mutex.
+
+    /// The joinable flight of a key, or null. Any key type that `KeyEqual` takes.
+    template <class Q>
+    [[nodiscard]] flight_type* find(std::size_t hash, const Q& key) const {
+        if (joinable_.empty()) {
+            return nullptr;
+        }
+        const auto it = joinable_.find(lookup<Q>{hash, key});
+        return it == joinable_.end() ? nullptr : *it;
+    }
+
+    void insert(flight_type& f) {
+        joinable_.insert(&f);
+        running_.push_back(f);
+        f.joinable = true;
+    }
+
+    /// Takes the flight out of the table, by identity: a successor under its key stays.
+    void detach(flight_type& f) noexcept {
+        if (std::exchange(f.joinable, false)) {
+            joinable_.erase(&f);
+        }
+    }
+
+    /// Every flight that has not ended, joinable or not.
+    [[nodiscard]] auto& running() noexcept { return running_; }
+
+private:
+    template <class Q>
+    struct lookup {
+        std::size_t hash;
+        const Q& key;
+    };
+
+    // Flights are found by key and removed by identity; no code of the user's runs in a removal, so none can
+    // throw there.
+    struct hash_of {
+        using is_transparent = void;
+        std::size_t operator()(const flight_type* f) const noexcept { return f->hash; }
+        template <class Q>
+        std::size_t operator()(const lookup<Q>& l) const noexcept {
+            return l.hash;
+        }
+    };
+
+    struct same {
+        using is_transparent = void;
+        bool operator()(const flight_type* a, const flight_type* b) const noexcept { return a == b; }
+        template <class Q>
+        bool operator()(const lookup<Q>& l, const flight_type* f) const {
+            return l.hash == f->hash && KeyEqual{}(f->key, l.key);
+        }
+        template <class Q>
+        bool operator()(const flight_type* f, const lookup<Q>& l) const {
+            return (*this)(l, f);
+        }
+    };
+
+    boost::unordered_flat_set<flight_type*, hash_of, same> joinable_;
+    boost::intrusive::list<flight_type, boost::intrusive::constant_time_size<false>> running_;
+};
+
+} // namespace acache::detail
+
+#endif

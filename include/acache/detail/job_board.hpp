@@ -1,0 +1,261 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_JOB_BOARD_HPP
+#define ACACHE_DETAIL_JOB_BOARD_HPP
+
+#include <acache/detail/load_job.hpp>
+#include <acache/detail/waiter.hpp>
+#include <acache/error.hpp>
+
+#include <boost/intrusive/list.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace acache::detail {
+
+/// The jobs of one cache or loader: which run, which wait for their turn under the cap, and whether new
+/// ones are taken. Also counts operations that `close` has to wait for besides jobs.
+///
+/// Thread-safe. Calls jobs with no lock held.
+class job_board {
+public:
+    enum class admission { open, draining, closed };
+
+    explicit job_board(std::size_t limit) : limit_(limit) {}
+    job_board(const job_board&) = delete;
+    job_board& operator=(const job_board&) = delete;
+
+    /// Whether work may begin; while draining, only what running loads ask for.
+    [[nodiscard]] bool admits(bool from_inside_a_load) const noexcept {
+        const auto now = admission_.load(std::memory_order_acquire);
+        return now == admission::open || (now == admission::draining && from_inside_a_load);
+    }
+
+    /// Throws `errc::closed` where work may not begin.
+    void check(bool from_inside_a_load) const {
+        if (!admits(from_inside_a_load)) {
+            throw boost::system::system_error(errc::closed);
+        }
+    }
+
+    /// Starts the job, or queues it where the cap is reached and it is not exempt. A closed board refuses it.
+    /// No effect on a job that has been dropped.
+    void submit(load_job& job, bool exempt) {
+        std::unique_lock lock{mutex_};
+        if (job.stage_ != load_job::stage::created) {
+            return;
+        }
+        job.exempt_ |= exempt;
+        if (admission_.load(std::memory_order_relaxed) == admission::closed) {
+            end_unstarted(job);
+            lock.unlock();
+            job.refuse(errc::closed);
+        } else if (job.exempt_ || running_ < limit_) {
+            run(job);
+            lock.unlock();
+            job.start(load_job::launch::dispatched);
+        } else {
+            job.stage_ = load_job::stage::queued;
+            intrusive_ptr_add_ref(&job);
+            queue_.push_back(job);
+        }
+    }
+
+    /// A load waits for `job`, which must then not wait for the cap: what it waits for may be that very load.
+    void exempt(load_job& job) {
+        load_job_ptr taken;
+        {
+            const std::lock_guard lock{mutex_};
+            job.exempt_ = true;
+            if (job.stage_ == load_job::stage::queued) {
+                taken = take_from_queue(job);
+                run(job);
+            }
+        }
+        if (taken) {
+            taken->start(load_job::launch::dispatched);
+        }
+    }
+
+    /// Nobody wants the job any more: a queued one is dropped, a running one gets its cancellation. One that
+    /// is still being put together may yet be wanted again, and stays.
+    void cancel(load_job& job) { cancel(job, false); }
+
+    /// The same, and one that is still being put together is dropped too.
+    void drop(load_job& job) {
+        job.seal();
+        cancel(job, true);
+    }
+
+    /// A started job has ended: the next one may run.
+    void ended(load_job& job) {
+        load_job_ptr next;
+        wait_list idle;
+        {
+            const std::lock_guard lock{mutex_};
+            job.stage_ = load_job::stage::ended;
+            job.strand_.reset();
+            job.unlink();
+            running_ -= job.counted_ ? 1 : 0;
+            if (running_ < limit_ && !queue_.empty()) {
+                next = take_from_queue(queue_.front());
+                run(*next);
+            }
+            take_if_idle(idle);
+        }
+        if (next) {
+            next->start(load_job::launch::posted);
+        }
+        idle.resume_all({});
+    }
+
+    /// Something other than a job that `close` has to wait for begins, and ends.
+    void begin_operation() {
+        const std::lock_guard lock{mutex_};
+        ++operations_;
+    }
+    void end_operation() {
+        wait_list idle;
+        {
+            const std::lock_guard lock{mutex_};
+            --operations_;
+            take_if_idle(idle);
+        }
+        idle.resume_all({});
+    }
+
+    /// Takes no new work from outside.
+    void drain() noexcept {
+        auto open = admission::open;
+        admission_.compare_exchange_strong(open, admission::draining);
+    }
+
+    /// Takes no new work at all.
+    void close() {
+        const std::lock_guard lock{mutex_};
+        admission_.store(admission::closed, std::memory_order_release);
+    }
+
+    /// The jobs that run or wait for their turn.
+    [[nodiscard]] std::vector<load_job_ptr> jobs() {
+        const std::lock_guard lock{mutex_};
+        std::vector<load_job_ptr> result;
+        for (auto* list : {&running_jobs_, &queue_}) {
+            for (auto& job : *list) {
+                result.emplace_back(&job);
+            }
+        }
+        return result;
+    }
+
+    /// Parks until neither jobs nor operations are left; false where that is so already.
+    [[nodiscard]] bool park_until_idle(waiter& w) {
+        const std::lock_guard lock{mutex_};
+        if (idle()) {
+            return false;
+        }
+        idle_waiters_.park(w);
+        return true;
+    }
+
+    void discard_waiters_of(const asio::execution_context& context) {
+        wait_list gone;
+        {
+            const std::lock_guard lock{mutex_};
+            idle_waiters_.take_all_of(context, gone);
+        }
+        gone.discard_all();
+    }
+
+    /// Guards the waiters that `park_until_idle` took.
+    [[nodiscard]] std::mutex& mutex() noexcept { return mutex_; }
+
+private:
+    void cancel(load_job& job, bool unsent_too) {
+        load_job_ptr dropped;
+        wait_list idle;
+        {
+            const std::lock_guard lock{mutex_};
+            if (job.stage_ == load_job::stage::running) {
+                job.emit_cancellation();
+            } else if (job.stage_ == load_job::stage::queued) {
+                dropped = take_from_queue(job);
+            } else if (job.stage_ == load_job::stage::created && unsent_too) {
+                dropped = &job;
+            }
+            if (dropped) {
+                end_unstarted(job);
+                take_if_idle(idle);
+            }
+        }
+        if (dropped) {
+            dropped->refuse(errc::closed);
+        }
+        idle.resume_all({});
+    }
+
+    // These want the mutex.
+    void run(load_job& job) {
+        job.stage_ = load_job::stage::running;
+        job.counted_ = !job.exempt_;
+        running_ += job.counted_ ? 1 : 0;
+        running_jobs_.push_back(job);
+    }
+
+    static void end_unstarted(load_job& job) {
+        job.stage_ = load_job::stage::ended;
+        job.strand_.reset();
+    }
+
+    [[nodiscard]] load_job_ptr take_from_queue(load_job& job) {
+        queue_.erase(queue_.iterator_to(job));
+        return load_job_ptr(&job, false); // the queue's reference
+    }
+
+    [[nodiscard]] bool idle() const noexcept {
+        return running_jobs_.empty() && queue_.empty() && operations_ == 0;
+    }
+
+    void take_if_idle(wait_list& taken) {
+        if (idle()) {
+            idle_waiters_.take_all(taken);
+        }
+    }
+
+    using job_list = boost::intrusive::list<load_job, boost::intrusive::constant_time_size<false>>;
+
+    std::mutex mutex_;
+    const std::size_t limit_;
+    std::size_t running_ = 0; // those that count against the limit
+    std::size_t operations_ = 0;
+    std::atomic<admission> admission_ = admission::open;
+    job_list queue_; // owns a reference to each
+    job_list running_jobs_;
+    wait_list idle_waiters_;
+};
+
+/// Counts as an operation of a board as long as it lives. Keeps the board's owner alive.
+class board_operation {
+public:
+    explicit board_operation(std::shared_ptr<job_board> board) : board_(std::move(board)) {
+        board_->begin_operation();
+    }
+    board_operation(board_operation&&) noexcept = default;
+    board_operation& operator=(board_operation&&) = delete;
+    ~board_operation() {
+        if (board_) {
+            board_->end_operation();
+        }
+    }
+
+private:
+    std::shared_ptr<job_board> board_;
+};
+
+} // namespace acache::detail
+
+#endif

@@ -1,0 +1,197 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_WAITER_HPP
+#define ACACHE_DETAIL_WAITER_HPP
+
+#include <boost/asio/append.hpp>
+#include <boost/asio/associated_cancellation_slot.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/query.hpp>
+#include <boost/intrusive/list.hpp>
+#include <boost/system/error_code.hpp>
+
+#include <cstddef>
+#include <mutex>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace acache::detail {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+/// A suspended coroutine. It lives in that coroutine's frame and holds the handler that owns the frame, so a
+/// parked waiter lives until somebody resumes or discards it; whoever does takes it off its list first,
+/// under the list's mutex, and that makes him the only one.
+class waiter
+    : public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+public:
+    waiter() = default;
+    waiter(const waiter&) = delete;
+    waiter& operator=(const waiter&) = delete;
+
+    /// An operation to be `co_await`ed: suspends, then calls `park(*this)`, which puts the waiter on a
+    /// list guarded by `mutex` and returns true, or returns false to be resumed without waiting. Completes
+    /// with no error, with what `resume` was given, or, cancelled, with `operation_aborted`. `mutex` outlives
+    /// the wait.
+    template <class Park>
+    [[nodiscard]] auto wait(std::mutex& mutex, Park park) {
+        return asio::async_initiate<const asio::deferred_t&, void(error_code)>(
+            [this, &mutex, park](auto handler) mutable { this->suspend(mutex, std::move(handler), park); },
+            asio::deferred);
+    }
+
+    /// Runs the coroutine on, by a post to its own executor. May end the waiter's life: no lock is to be
+    /// held.
+    void resume(error_code ec) { act_(*this, &ec); }
+    /// Destroys the coroutine where it stands. May end the waiter's life: no lock is to be held.
+    void discard() { act_(*this, nullptr); }
+
+    /// The context of the coroutine's executor.
+    [[nodiscard]] asio::execution_context& context() const noexcept { return *context_; }
+
+    /// Whether the waiter is on a list. Guarded by the list's mutex.
+    bool parked = false;
+
+private:
+    struct canceller {
+        waiter* self;
+        std::mutex* mutex;
+
+        void operator()(asio::cancellation_type_t type) const {
+            if (type != asio::cancellation_type::none && self->unpark(*mutex)) {
+                self->resume(asio::error::operation_aborted);
+            }
+        }
+    };
+
+    template <class Handler, class Park>
+    void suspend(std::mutex& mutex, Handler handler, Park& park) {
+        auto executor = asio::get_associated_executor(handler);
+        context_ = &asio::query(executor, asio::execution::context);
+        auto slot = asio::get_associated_cancellation_slot(handler);
+        if (slot.is_connected()) {
+            // Asio clears the slot when it resumes the coroutine, so the canceller never outlives *this.
+            slot.template emplace<canceller>(canceller{this, &mutex});
+        }
+        store(std::move(handler));
+        // A parked waiter may be resumed, and gone, before park returns.
+        if (!park(*this)) {
+            resume({});
+        }
+    }
+
+    template <class Handler>
+    void store(Handler&& handler) {
+        using type = std::decay_t<Handler>;
+        if constexpr (sizeof(type) <= sizeof(storage_) && alignof(type) <= alignof(std::max_align_t)) {
+            ::new (static_cast<void*>(storage_)) type(std::forward<Handler>(handler));
+            act_ = [](waiter& self, const error_code* ec) {
+                auto& stored = *std::launder(reinterpret_cast<type*>(self.storage_));
+                type taken(std::move(stored));
+                stored.~type();
+                finish(std::move(taken), ec);
+            };
+        } else {
+            ::new (static_cast<void*>(storage_)) type*(new type(std::forward<Handler>(handler)));
+            act_ = [](waiter& self, const error_code* ec) {
+                type* stored = *std::launder(reinterpret_cast<type**>(self.storage_));
+                type taken(std::move(*stored));
+                delete stored;
+                finish(std::move(taken), ec);
+            };
+        }
+    }
+
+    template <class Handler>
+    static void finish(Handler&& handler, const error_code* ec) {
+        if (ec != nullptr) {
+            auto executor = asio::get_associated_executor(handler);
+            asio::post(executor, asio::append(std::move(handler), *ec));
+        }
+    }
+
+    bool unpark(std::mutex& mutex) {
+        const std::lock_guard lock{mutex};
+        if (!std::exchange(parked, false)) {
+            return false;
+        }
+        unlink();
+        return true;
+    }
+
+    asio::execution_context* context_ = nullptr;
+    void (*act_)(waiter&, const error_code*) = nullptr;
+    alignas(std::max_align_t) std::byte storage_[4 * sizeof(void*)];
+};
+
+/// Waiters in the order in which they came. All members but `resume_all` and `discard_all` want the
+/// mutex held that the waiters were given; those two want it free.
+class wait_list {
+public:
+    void park(waiter& w) noexcept {
+        w.parked = true;
+        list_.push_back(w);
+    }
+
+    [[nodiscard]] bool empty() const noexcept { return list_.empty(); }
+
+    /// Takes the first waiter off the list; null where there is none.
+    [[nodiscard]] waiter* take_first() noexcept {
+        if (list_.empty()) {
+            return nullptr;
+        }
+        waiter& first = list_.front();
+        list_.pop_front();
+        first.parked = false;
+        return &first;
+    }
+
+    /// Moves the waiters to `taken`; nobody can cancel them from then on.
+    void take_all(wait_list& taken) noexcept {
+        for (auto& w : list_) {
+            w.parked = false;
+        }
+        taken.list_.splice(taken.list_.end(), list_);
+    }
+
+    /// The same for the waiters that run on one context.
+    void take_all_of(const asio::execution_context& context, wait_list& taken) noexcept {
+        for (auto it = list_.begin(); it != list_.end();) {
+            waiter& w = *it++;
+            if (&w.context() == &context) {
+                w.parked = false;
+                taken.list_.splice(taken.list_.end(), list_, list_.iterator_to(w));
+            }
+        }
+    }
+
+    void resume_all(error_code ec) {
+        while (!list_.empty()) {
+            waiter& w = list_.front();
+            list_.pop_front();
+            w.resume(ec);
+        }
+    }
+
+    void discard_all() {
+        while (!list_.empty()) {
+            waiter& w = list_.front();
+            list_.pop_front();
+            w.discard();
+        }
+    }
+
+private:
+    boost::intrusive::list<waiter, boost::intrusive::constant_time_size<false>> list_;
+};
+
+} // namespace acache::detail
+
+#endif
