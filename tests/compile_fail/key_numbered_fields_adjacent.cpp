@@ -1,0 +1,11 @@
+// expect: two_fields_with_nothing_between_make_ambiguous_keys
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+
+#include <acache/key_format.hpp>
+
+template <class... Args>
+void key(acache::key_format<Args...>, const Args&...) {}
+
+int main() {
+    key("{0}{1}", 1, 2);
+}

@@ -1,0 +1,11 @@
+// expect: numbered_and_unnumbered_fields_are_mixed
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+
+#include <acache/key_format.hpp>
+
+template <class... Args>
+void key(acache::key_format<Args...>, const Args&...) {}
+
+int main() {
+    key("{0}:{}", 1, 2);
+}

@@ -1,0 +1,11 @@
+// expect: the_option_L_makes_a_key_depend_on_the_locale
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+
+#include <acache/key_format.hpp>
+
+template <class... Args>
+void key(acache::key_format<Args...>, const Args&...) {}
+
+int main() {
+    key("user:{:L}", 1);
+}

@@ -1,0 +1,13 @@
+// expect: an argument has a type that cannot be formatted
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+
+#include <acache/key_format.hpp>
+
+template <class... Args>
+void key(acache::key_format<Args...>, const Args&...) {}
+
+struct opaque {};
+
+int main() {
+    key("user:{}", opaque{});
+}

@@ -1,0 +1,11 @@
+// expect: the_format_has_no_field_but_the_function_has_arguments
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+
+#include <acache/key_format.hpp>
+
+template <class... Args>
+void key(acache::key_format<Args...>, const Args&...) {}
+
+int main() {
+    key("user", 1);
+}
