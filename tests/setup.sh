@@ -18,8 +18,6 @@ note() { printf '   %s\n' "$*"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 have_apt() { have apt-get && have dpkg-query; }
 
-cxx=${CXX:-c++}
-[ -n "${CXX:-}" ] || ! have g++ || cxx=g++
 jobs=$(nproc 2>/dev/null || getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
@@ -53,7 +51,7 @@ install() {
     [ ${#missing[@]} = 0 ] && return 0
     update_lists
     note "apt-get install ${missing[*]}"
-    as_root env DEBIAN_FRONTEND=noninteractive \
+    as_root env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
         apt-get -qq -y --no-remove --no-install-recommends install "${missing[@]}" >/dev/null
 }
 
@@ -69,16 +67,18 @@ first_known() {
     return 1
 }
 
-# Compiler, CMake and Ninja. On a machine without apt they are the user's to install.
+# Compiler, CMake and Ninja. On a machine without apt they are the user's to install. Sets cxx.
 provide_tools() {
     say "Tools: a C++ compiler, cmake, ninja"
     if have_apt; then
         local missing=()
-        have "$cxx" || missing+=(g++)
+        [ -n "${CXX:-}" ] || have g++ || missing+=(g++)
         have cmake || missing+=(cmake)
         have ninja || missing+=(ninja-build)
         [ ${#missing[@]} = 0 ] || install "${missing[@]}" || return 1
     fi
+    cxx=${CXX:-g++}
+    have "$cxx" || cxx=c++
     local tool
     for tool in "$cxx" cmake ninja; do
         have "$tool" || { note "$tool is missing; please install it"; return 1; }
@@ -127,10 +127,10 @@ provide_later_lists() {
     [ "$(. /etc/os-release 2>/dev/null; echo "${ID:-}")" = debian ] || return 1
     mkdir -p "$deps/apt/state/lists/partial" "$deps/apt/cache/archives/partial"
     local mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-    # apt knows both forms of its sources, and which of them are disabled; the release to look for is the
-    # machine's own (its security and third-party sources have names of other forms, or lack the packages).
-    for mirror in $(apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' |
-        awk '$3 == "main" && $2 !~ /-/ && $2 !~ /\// {print $1}' | sort -u); do
+    # apt reads both forms of its sources, and tells which lists it would update. Suites with a - or / are
+    # updates, security, or other parties' packages.
+    for mirror in $(apt-get update --print-uris -o Dir::State="$deps/apt/state" 2>/dev/null |
+        sed -n "s|^'\(.*/\)dists/[^-/]*/InRelease'.*|\1|p" | sort -u); do
         note "$later_release at $mirror"
         {
             echo "Types: deb deb-src"
@@ -187,26 +187,39 @@ provide_catch2() {
     note "$catch2_dir"
 }
 
-# clang with its sanitizer runtimes and symbolizer. Sets clang, empty where there is none.
+# Whether a clang has the sanitizers' runtimes, and its programs run here. Needs $deps.
+sanitizers_work() {
+    local sanitizers
+    mkdir -p "$deps"
+    for sanitizers in address,undefined thread; do
+        echo 'int main() {}' | "$1" "-fsanitize=$sanitizers" -x c++ - -o "$deps/probe" 2>/dev/null &&
+            "$deps/probe" || return 1
+    done
+}
+
+# The first clang that can do what we need. Sets clang, empty where there is none.
+find_clang() {
+    for clang in clang++-19 clang++-20 clang++-21 clang++-22 clang++-18 clang++-17 clang++-16 clang++; do
+        have "$clang" && sanitizers_work "$clang" && return 0
+    done
+    clang=
+    return 1
+}
+
+# clang with the sanitizers' runtimes, and the symbolizer without which their reports name no line.
 provide_clang() {
     say "clang, for the sanitizer runs"
-    clang=
-    local version
-    if have_apt; then
-        first_known clang-19 >/dev/null || update_lists
-        version=$(first_known clang-19 clang-20 clang-18 clang-17 clang-16) || version=
+    if ! find_clang || { have_apt && ! have llvm-symbolizer && ! have "llvm-symbolizer-${clang##*-}"; }; then
+        local version=
+        if have_apt; then
+            update_lists
+            version=$(first_known clang-19 clang-20 clang-18 clang-17 clang-16) || version=
+        fi
         if [ -n "$version" ]; then
             version=${version#clang-}
             install "clang-$version" "libclang-rt-$version-dev" "llvm-$version" || return 1
         fi
+        find_clang || note "none with sanitizers that work here"
     fi
-    for version in 19 20 21 22 18 17 16; do
-        if have "clang++-$version"; then
-            clang=clang++-$version
-            break
-        fi
-    done
-    [ -n "$clang" ] || { have clang++ && clang=clang++; }
-    [ -n "$clang" ] && note "$("$clang" --version | head -n 1)"
-    return 0
+    [ -z "$clang" ] || note "$("$clang" --version | head -n 1)"
 }
