@@ -1,0 +1,71 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_PROMETHEUS_FAMILIES_HPP
+#define ACACHE_DETAIL_PROMETHEUS_FAMILIES_HPP
+
+#include <acache/metrics.hpp>
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace acache::detail {
+
+/// One sample of a family: the value of the label that tells it from the others, and where its number is.
+struct prometheus_sample {
+    std::string_view label_value;
+    std::uint64_t (*number)(const cache_metrics&);
+};
+
+/// Samples of one name. `label` is empty where a cache has but one.
+struct prometheus_family {
+    std::string_view name;
+    std::string_view type;
+    std::string_view help;
+    std::string_view label;
+    std::span<const prometheus_sample> samples;
+};
+
+inline constexpr prometheus_sample prometheus_requests[] = {
+    {"hit", [](const cache_metrics& m) { return m.hits; }},
+    {"stale_hit", [](const cache_metrics& m) { return m.stale_hits; }},
+    {"miss", [](const cache_metrics& m) { return m.misses; }},
+    {"coalesced", [](const cache_metrics& m) { return m.coalesced; }},
+};
+
+inline constexpr prometheus_sample prometheus_removals[] = {
+    {"capacity", [](const cache_metrics& m) { return m.removals.capacity; }},
+    {"expired", [](const cache_metrics& m) { return m.removals.expired; }},
+    {"invalidated", [](const cache_metrics& m) { return m.removals.invalidated; }},
+    {"replaced", [](const cache_metrics& m) { return m.removals.replaced; }},
+};
+
+inline constexpr prometheus_sample prometheus_loads[] = {
+    {"", [](const cache_metrics& m) { return m.loads; }}};
+inline constexpr prometheus_sample prometheus_load_failures[] = {
+    {"", [](const cache_metrics& m) { return m.load_failures; }}};
+inline constexpr prometheus_sample prometheus_backend_failures[] = {
+    {"", [](const cache_metrics& m) { return m.backend_failures; }}};
+inline constexpr prometheus_sample prometheus_entries[] = {
+    {"", [](const cache_metrics& m) { return m.size; }}};
+inline constexpr prometheus_sample prometheus_weight[] = {
+    {"", [](const cache_metrics& m) { return m.weight; }}};
+inline constexpr prometheus_sample prometheus_in_flight[] = {
+    {"", [](const cache_metrics& m) { return m.in_flight; }}};
+
+inline constexpr prometheus_family prometheus_families[] = {
+    {"acache_requests_total", "counter", "Look-ups by how they were answered.", "result",
+     prometheus_requests},
+    {"acache_loads_total", "counter", "Keys whose load was started.", "", prometheus_loads},
+    {"acache_load_failures_total", "counter", "Loads that threw or timed out.", "", prometheus_load_failures},
+    {"acache_backend_failures_total", "counter", "Backend operations that threw.", "",
+     prometheus_backend_failures},
+    {"acache_removals_total", "counter", "Entries removed, by cause.", "cause", prometheus_removals},
+    {"acache_entries", "gauge", "Entries held.", "", prometheus_entries},
+    {"acache_weight", "gauge", "Weight of the entries held; their number where nothing weighs them.", "",
+     prometheus_weight},
+    {"acache_loads_in_flight", "gauge", "Loads under way.", "", prometheus_in_flight},
+};
+
+} // namespace acache::detail
+
+#endif

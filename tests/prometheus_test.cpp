@@ -1,0 +1,161 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#include <acache/prometheus.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <limits>
+#include <locale>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+using namespace std::chrono_literals;
+
+acache::cache_metrics some_metrics() {
+    acache::cache_metrics m;
+    m.hits = 1;
+    m.stale_hits = 2;
+    m.misses = 3;
+    m.coalesced = 4;
+    m.loads = 5;
+    m.load_failures = 6;
+    m.backend_failures = 7;
+    m.load_time.buckets[0] = 2;  // up to 100 us
+    m.load_time.buckets[1] = 1;  // up to 200 us
+    m.load_time.buckets[16] = 1; // over 3.2768 s
+    m.load_time.sum = 5s + 250us;
+    m.removals = {8, 9, 10, 11};
+    m.size = 12;
+    m.weight = 13;
+    m.in_flight = 14;
+    return m;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+    std::vector<std::string> lines;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);) {
+        lines.push_back(line);
+    }
+    return lines;
+}
+
+int count_of(const std::string& text, std::string_view line) {
+    int count = 0;
+    for (const auto& l : lines_of(text)) {
+        count += l == line ? 1 : 0;
+    }
+    return count;
+}
+
+TEST_CASE("every counter of a cache is one sample with its labels") {
+    std::string page;
+    acache::write_prometheus(page, "users", some_metrics());
+    CHECK(page.ends_with('\n'));
+    for (const auto* line : {
+             R"(acache_requests_total{cache="users",result="hit"} 1)",
+             R"(acache_requests_total{cache="users",result="stale_hit"} 2)",
+             R"(acache_requests_total{cache="users",result="miss"} 3)",
+             R"(acache_requests_total{cache="users",result="coalesced"} 4)",
+             R"(acache_loads_total{cache="users"} 5)",
+             R"(acache_load_failures_total{cache="users"} 6)",
+             R"(acache_backend_failures_total{cache="users"} 7)",
+             R"(acache_removals_total{cache="users",cause="capacity"} 8)",
+             R"(acache_removals_total{cache="users",cause="expired"} 9)",
+             R"(acache_removals_total{cache="users",cause="invalidated"} 10)",
+             R"(acache_removals_total{cache="users",cause="replaced"} 11)",
+             R"(acache_entries{cache="users"} 12)",
+             R"(acache_weight{cache="users"} 13)",
+             R"(acache_loads_in_flight{cache="users"} 14)",
+             "# TYPE acache_requests_total counter",
+             "# TYPE acache_entries gauge",
+             "# TYPE acache_load_duration_seconds histogram",
+         }) {
+        CAPTURE(line, page);
+        CHECK(count_of(page, line) == 1);
+    }
+}
+
+TEST_CASE("the histogram of load times is cumulative, in seconds, and ends with all") {
+    std::string page;
+    acache::write_prometheus(page, "users", some_metrics());
+    for (const auto* line : {
+             R"(acache_load_duration_seconds_bucket{cache="users",le="0.0001"} 2)",
+             R"(acache_load_duration_seconds_bucket{cache="users",le="0.0002"} 3)",
+             R"(acache_load_duration_seconds_bucket{cache="users",le="0.0004"} 3)",
+             R"(acache_load_duration_seconds_bucket{cache="users",le="3.2768"} 3)",
+             R"(acache_load_duration_seconds_bucket{cache="users",le="+Inf"} 4)",
+             R"(acache_load_duration_seconds_sum{cache="users"} 5.00025)",
+             R"(acache_load_duration_seconds_count{cache="users"} 4)",
+         }) {
+        CAPTURE(line, page);
+        CHECK(count_of(page, line) == 1);
+    }
+}
+
+TEST_CASE("a page of several caches has each family once") {
+    const std::vector<acache::named_metrics> caches{{"users", some_metrics()}, {"orgs", {}}};
+    std::string page = "# before\n";
+    acache::write_prometheus(page, caches);
+    CHECK(page.starts_with("# before\n# HELP "));
+    std::vector<std::string> headers;
+    for (const auto& line : lines_of(page)) {
+        if (line.starts_with("# TYPE ")) {
+            headers.push_back(line);
+        }
+    }
+    CHECK(headers.size() == 9);
+    CHECK(count_of(page, "# TYPE acache_requests_total counter") == 1);
+    CHECK(count_of(page, R"(acache_entries{cache="users"} 12)") == 1);
+    CHECK(count_of(page, R"(acache_entries{cache="orgs"} 0)") == 1);
+    CHECK(count_of(page, R"(acache_load_duration_seconds_sum{cache="orgs"} 0)") == 1);
+
+    std::string none;
+    acache::write_prometheus(none, std::vector<acache::named_metrics>{});
+    CHECK(none.empty());
+}
+
+TEST_CASE("quotes, backslashes and line ends in a name are escaped") {
+    std::string page;
+    acache::write_prometheus(page, "a\"b\\c\nd", {});
+    CHECK(count_of(page, R"(acache_entries{cache="a\"b\\c\nd"} 0)") == 1);
+}
+
+TEST_CASE("numbers do not depend on the locale, and the greatest are whole") {
+    struct grouping : std::numpunct<char> {
+        char do_thousands_sep() const override { return '.'; }
+        char do_decimal_point() const override { return ','; }
+        std::string do_grouping() const override { return "\3"; }
+    };
+    const auto before = std::locale::global(std::locale(std::locale::classic(), new grouping));
+    acache::cache_metrics metrics;
+    metrics.hits = std::numeric_limits<std::uint64_t>::max();
+    metrics.load_time.sum = 1234567s + 1ns;
+    std::string page;
+    acache::write_prometheus(page, "c", metrics);
+    std::locale::global(before);
+    CHECK(count_of(page, R"(acache_requests_total{cache="c",result="hit"} 18446744073709551615)") == 1);
+    CHECK(count_of(page, R"(acache_load_duration_seconds_sum{cache="c"} 1234567.000000001)") == 1);
+}
+
+TEST_CASE("promtool finds nothing to complain about") {
+    if (std::system("command -v promtool >/dev/null 2>&1") != 0) {
+        SKIP("promtool is not installed");
+    }
+    const std::vector<acache::named_metrics> caches{{"users", some_metrics()},
+                                                    {"a\"b\\c\nd", some_metrics()}};
+    std::string page;
+    acache::write_prometheus(page, caches);
+    std::FILE* const promtool = ::popen("promtool check metrics", "w");
+    REQUIRE(promtool != nullptr);
+    CHECK(std::fwrite(page.data(), 1, page.size(), promtool) == page.size());
+    CHECK(::pclose(promtool) == 0);
+}
+
+} // namespace
