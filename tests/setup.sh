@@ -86,22 +86,42 @@ provide_tools() {
     done
 }
 
-# Boost's headers and {fmt} as the system's release has them. CMake fetches what is still missing.
+# unpack_package DIR PACKAGE APT...: a package's files under DIR, got with that apt; once.
+unpack_package() {
+    local dir=$1 package=$2
+    shift 2
+    [ ! -e "$dir/done" ] || return 0
+    note "apt-get download $package"
+    rm -rf "$dir" && mkdir -p "$dir" &&
+        (cd "$dir" && "$@" -qq -o APT::Sandbox::User="$(id -un)" download "$package") &&
+        dpkg -x "$dir"/*.deb "$dir" && rm "$dir"/*.deb && touch "$dir/done"
+}
+
+# Boost's headers and {fmt} as the system's release has them. CMake fetches what is still missing. Sets
+# boost_dir, empty where CMake finds Boost by itself.
 provide_system_libraries() {
     say "Libraries: Boost >= 1.81 (headers), {fmt} where the compiler has no <format>"
+    boost_dir=
     have_apt || { note "no apt here: CMake looks for them, and fetches what it does not find"; return 0; }
-    local boost=
-    for boost in /usr/include/boost/version.hpp /usr/local/include/boost/version.hpp; do
-        if [ -r "$boost" ] && [ "$(awk '$1 == "#define" && $2 == "BOOST_VERSION" {print $3}' "$boost")" -ge 108100 ]; then
-            note "Boost: $boost"
+    local header package found=''
+    for header in /usr/local/include/boost/version.hpp /usr/include/boost/version.hpp; do
+        if [ -r $header ] &&
+            [ "$(awk '$1 == "#define" && $2 == "BOOST_VERSION" {print $3}' $header)" -ge 108100 ]; then
+            note "Boost: ${header%/version.hpp}"
+            found=yes
             break
         fi
-        boost=
     done
-    if [ -z "$boost" ]; then
+    if [ -z "$found" ]; then
         first_known libboost1.81-dev libboost-dev >/dev/null || update_lists
-        boost=$(first_known libboost1.81-dev libboost-dev) && install "$boost" ||
-            note "no Boost from apt: CMake fetches it"
+        package=$(first_known libboost1.81-dev libboost-dev) || package=
+        if [ -n "$package" ] && [ -r /usr/include/boost/version.hpp ]; then
+            # The two exclude each other, and the older one is not ours to remove.
+            note "the installed Boost is too old: $package, unpacked under build/deps"
+            unpack_package "$deps/$package" "$package" apt-get && boost_dir=$deps/$package
+        elif [ -n "$package" ]; then
+            install "$package"
+        fi || note "no Boost from apt: CMake fetches it"
     fi
     if ! echo '#include <version>
                #ifndef __cpp_lib_format
@@ -148,22 +168,16 @@ provide_later_lists() {
     return 1
 }
 
-# Boost's headers of a later release. Sets later_boost_dir, empty where there is no such thing to be had.
+# Boost's headers of a later release. Sets later_boost_dir; the system's where there is no later one.
 provide_later_boost() {
     say "Boost $later_boost, from Debian's $later_release, unpacked under build/deps"
     later_boost_dir=$deps/boost-$later_boost
-    if [ ! -e "$later_boost_dir/done" ]; then
-        if ! have_apt || ! provide_later_lists; then
-            note "not to be had here: the system's Boost, or the one CMake fetches, serves for all"
-            later_boost_dir=
-            return 0
-        fi
-        note "apt-get download libboost$later_boost-dev"
-        rm -rf "$later_boost_dir" && mkdir -p "$later_boost_dir" &&
-            (cd "$later_boost_dir" && later_apt apt-get download "libboost$later_boost-dev") &&
-            dpkg -x "$later_boost_dir"/*.deb "$later_boost_dir" &&
-            rm "$later_boost_dir"/*.deb && touch "$later_boost_dir/done" || return 1
+    if [ ! -e "$later_boost_dir/done" ] && ! { have_apt && provide_later_lists; }; then
+        note "not to be had here: the system's Boost, or the one CMake fetches, serves for all"
+        later_boost_dir=$boost_dir
+        return 0
     fi
+    unpack_package "$later_boost_dir" "libboost$later_boost-dev" later_apt apt-get || return 1
     note "$later_boost_dir/usr"
 }
 
