@@ -103,6 +103,15 @@ TEST_CASE("escaped braces are braces in the key") {
     CHECK(checked_key("{{{{{{{{{{{{{{{{{{{{{}", 1) == "{{{{{{{{{{1");
 }
 
+TEST_CASE("literals of any length between fields are written whole") {
+    CHECK(checked_key("fifteen-letters:{}", 1) == "fifteen-letters:1");
+    CHECK(checked_key("sixteen--letters{}sixteen--letters", 1) == "sixteen--letters1sixteen--letters");
+    CHECK(checked_key("{}:seventeen--letters:{}", 1, 2) == "1:seventeen--letters:2");
+    checked_key("a literal of a good many letters, so many that it takes pieces upon pieces to hold it, "
+                "and then some more of them, to be sure:{}:{}",
+                1, std::string{"end"});
+}
+
 TEST_CASE("a function without arguments has a plain literal as its key") {
     CHECK(checked_key("everything") == "everything");
     CHECK(checked_key("") == "");

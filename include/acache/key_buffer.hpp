@@ -10,7 +10,7 @@
 
 namespace acache {
 
-/// Where a key is written: on its owner's stack, and on the heap only beyond `inline_size` characters.
+/// Where a key is written: on the stack, in place, and on the heap when it outgrows `inline_size` characters.
 class key_buffer {
 public:
     static constexpr std::size_t inline_size = 200;

@@ -6,6 +6,7 @@
 #include <acache/detail/key_format_parser.hpp>
 #include <acache/key_buffer.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <concepts>
@@ -102,7 +103,8 @@ private:
     void write_fast(std::index_sequence<I...>, key_buffer& out, const Args&... args) const {
         for (std::size_t n = 0; n != piece_count_; ++n) {
             const auto& piece = pieces_[n];
-            out.append(piece.literal);
+            std::copy_n(piece.text.begin(), piece.text.size(), out.prepare(piece.text.size()));
+            out.commit(piece.size);
             (void)((piece.argument == I && (detail::append_fast(out, args), true)) || ...);
         }
     }

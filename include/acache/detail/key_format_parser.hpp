@@ -2,6 +2,7 @@
 #ifndef ACACHE_DETAIL_KEY_FORMAT_PARSER_HPP
 #define ACACHE_DETAIL_KEY_FORMAT_PARSER_HPP
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <limits>
@@ -30,11 +31,14 @@ struct key_argument {
     bool arithmetic; ///< its spec may ask for the locale
 };
 
-/// A stretch of the format's text, then the value of an argument.
+/// A stretch of the format's text, then the value of an argument. The text is held in place and padded, so
+/// that it is copied in one move of known length.
 struct key_piece {
+    static constexpr std::size_t most_text = 16;
     static constexpr std::size_t no_argument = std::numeric_limits<std::size_t>::max();
 
-    std::string_view literal;
+    std::array<char, most_text> text{};
+    std::size_t size = 0;
     std::size_t argument = no_argument;
 };
 
@@ -50,9 +54,9 @@ public:
         while (!rest_.empty()) {
             const auto brace = rest_.find_first_of("{}");
             if (brace == rest_.npos) {
-                add(key_piece{take(rest_.size())});
+                add(take(rest_.size()));
             } else if (brace + 1 < rest_.size() && rest_[brace + 1] == rest_[brace]) {
-                add(key_piece{take(brace + 1)});
+                add(take(brace + 1));
                 take(1);
             } else {
                 parse_field(take(brace));
@@ -73,13 +77,20 @@ private:
         return taken;
     }
 
-    constexpr void add(key_piece piece) {
-        after_field_ = piece.argument != key_piece::no_argument;
+    constexpr void add(std::string_view literal, std::size_t argument = key_piece::no_argument) {
+        while (literal.size() > key_piece::most_text) {
+            add(literal.substr(0, key_piece::most_text));
+            literal.remove_prefix(key_piece::most_text);
+        }
+        after_field_ = argument != key_piece::no_argument;
         if (piece_count == most_pieces) {
             fast = false;
-        } else {
-            pieces[piece_count++] = piece;
+            return;
         }
+        auto& piece = pieces[piece_count++];
+        std::copy(literal.begin(), literal.end(), piece.text.begin());
+        piece.size = literal.size();
+        piece.argument = argument;
     }
 
     constexpr void parse_field(std::string_view literal) {
@@ -97,7 +108,7 @@ private:
         }
         check_spec(field, arguments_[argument]);
         fast = fast && field.empty() && arguments_[argument].fast;
-        add(key_piece{literal, argument});
+        add(literal, argument);
     }
 
     /// Takes the argument's number off the field; without one, it is the field's own.
