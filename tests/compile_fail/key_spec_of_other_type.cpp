@@ -1,4 +1,4 @@
-// expect: invalid (type|format) specifier|failed to parse format-spec|format error
+// expect: invalid (type|format) specifier|throw_format_error
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
 
 #include <acache/key_format.hpp>
