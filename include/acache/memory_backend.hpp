@@ -25,7 +25,8 @@ namespace acache {
 struct memory_options {
     /// Entries kept at most. 0 stores nothing; `unbounded` never evicts.
     std::size_t capacity = 10'000;
-    /// Parts with a lock each, rounded up to a power of two; 0: as many as suit machine and capacity.
+    /// Parts with a lock each, rounded up to a power of two, 64 at most; 0: as many as suit the machine and
+    /// the capacity. Shards of a few hundred entries or less make the eviction policy blind.
     std::size_t shards = 0;
 };
 
@@ -34,9 +35,10 @@ struct memory_options {
 ///
 /// Nothing is evicted while it holds fewer than `capacity` entries, however they fall on the shards, and an
 /// entry just set can be read at once. Any thread may call any operation; moving and destroying a store
-/// are for one thread alone. Operations on a key are O(1), and leave the store as it was if a hash, a
-/// comparison, a copy or an allocation throws. Values are copied under the lock of a shard and destroyed
-/// under none: what a write displaces is in the object that it returns.
+/// are for one thread alone, and one moved from may only be assigned to and destroyed. Operations on a key
+/// are O(1), and leave the store as it was if a hash, a comparison, a copy or an allocation throws. Values
+/// are copied under the lock of a shard and destroyed under none: what a write displaces is in the object
+/// that it returns.
 template <class K, class V, class Hash = hash<K>, class KeyEqual = std::equal_to<>,
           eviction_policy Policy = s3_fifo, cache_clock Clock = coarse_clock>
 class memory_backend {

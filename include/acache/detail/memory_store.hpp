@@ -198,8 +198,8 @@ private:
             gone = donor.evict();
             donor.count(*gone, removal_cause::capacity, Clock::now());
         }
-        home.policy.insert(*fresh, fresh->hash);
-        fresh.release();
+        node& stored = *fresh.release();
+        home.policy.insert(stored, stored.hash);
         return true;
     }
 
