@@ -2,6 +2,8 @@
 #ifndef ACACHE_DETAIL_CHECKS_HPP
 #define ACACHE_DETAIL_CHECKS_HPP
 
+#include <acache/options.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <optional>
@@ -23,6 +25,11 @@ inline void check_not_zero(std::size_t given, const char* option) {
         throw std::invalid_argument(std::string("acache: ") + option +
                                     " is 0 and must be at least 1; leave it out for the default");
     }
+}
+
+inline void check(const load_options& options) {
+    check_positive(options.ttl, "ttl");
+    check_positive(options.load_timeout, "load_timeout");
 }
 
 } // namespace acache::detail

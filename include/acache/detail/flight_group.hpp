@@ -70,6 +70,7 @@ template <class K, class V, class KeyEqual, class Clock>
 class flight_group : public context_watcher {
 public:
     using clock_type = Clock;
+    using key_type = K;
     using value_type = V;
     using flight_type = flight<K, V>;
     using flight_ptr = boost::intrusive_ptr<flight_type>;
@@ -170,6 +171,50 @@ public:
         co_return arrival{flight, started};
     }
 
+    /// The same for many keys: requests are added one by one, then `batch.launch(inside)` submits the job
+    /// that new ones got, then each is waited for. Where adding one throws, what was added is launched and
+    /// left.
+    template <class Request, class Batch>
+    static asio::awaitable<std::vector<arrival>> join_all(std::shared_ptr<flight_group> self,
+                                                          std::vector<Request>& requests, Batch& batch) {
+        const asio::any_io_executor executor = co_await asio::this_coro::executor;
+        const load_node_ptr caller = load_of(executor);
+        self->board.check(caller != nullptr);
+        self->watch(asio::query(executor, asio::execution::context));
+        std::vector<flight_share<flight_group>> shares;
+        std::vector<wait_edge> edges;
+        std::vector<arrival> arrivals;
+        try {
+            for (auto& request : requests) {
+                bool started = false;
+                arrivals.push_back({self->join_or_add(request, started), false});
+                const auto& flight = arrivals.back().flight;
+                arrivals.back().started = started;
+                if (flight) {
+                    shares.emplace_back(*self, flight);
+                    if (!started) {
+                        request.joined();
+                    }
+                    if (caller) {
+                        edges.emplace_back(caller, flight->job->node());
+                        flight->job->board().exempt(*flight->job);
+                    }
+                }
+            }
+        } catch (...) {
+            batch.launch(caller != nullptr);
+            throw;
+        }
+        batch.launch(caller != nullptr);
+        for (const auto& share : shares) {
+            if (!self->ended(*share)) {
+                waiter w;
+                co_await self->wait(w, *share);
+            }
+        }
+        co_return arrivals;
+    }
+
     /// The part of `join` that is under the lock. The flight counts its caller as interested, who has to
     /// leave.
     template <class Request>
@@ -225,6 +270,15 @@ public:
         lock.unlock();
         cancel(orphan);
         return result;
+    }
+
+    /// Calls `f(bool)` with whether `key` has a joinable flight, before any flight of that key can begin or
+    /// end.
+    template <class Q, class F>
+    auto with_key(std::size_t hash, const Q& key, F f) {
+        auto& s = shard_of(hash);
+        const std::lock_guard lock{s.mutex};
+        return f(s.find(hash, key) != nullptr);
     }
 
     /// Fences every flight.

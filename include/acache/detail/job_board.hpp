@@ -162,16 +162,42 @@ public:
         return true;
     }
 
+    /// Parks `w` until `wake`, unless `ready()`, which is asked under the board's mutex.
+    template <class Ready>
+    [[nodiscard]] bool park_unless(waiter& w, Ready ready) {
+        const std::lock_guard lock{mutex_};
+        if (ready()) {
+            return false;
+        }
+        others_.park(w);
+        return true;
+    }
+
+    /// Resumes `w`, if it is parked, after `change()` under the board's mutex.
+    template <class Change>
+    void wake(waiter& w, Change change) {
+        {
+            const std::lock_guard lock{mutex_};
+            change();
+            if (!w.parked) {
+                return;
+            }
+            wait_list::take(w);
+        }
+        w.resume({});
+    }
+
     void discard_waiters_of(const asio::execution_context& context) {
         wait_list gone;
         {
             const std::lock_guard lock{mutex_};
             idle_waiters_.take_all_of(context, gone);
+            others_.take_all_of(context, gone);
         }
         gone.discard_all();
     }
 
-    /// Guards the waiters that `park_until_idle` took.
+    /// Guards the waiters that are parked here.
     [[nodiscard]] std::mutex& mutex() noexcept { return mutex_; }
 
 private:
@@ -236,6 +262,7 @@ private:
     job_list queue_; // owns a reference to each
     job_list running_jobs_;
     wait_list idle_waiters_;
+    wait_list others_;
 };
 
 /// Counts as an operation of a board as long as it lives. Keeps the board's owner alive.

@@ -55,7 +55,6 @@ private:
         session& operator=(session&&) = delete;
         ~session() {
             if (run) {
-                run->body_.reset();
                 run->refuse(errc::closed);
                 run->board().ended(*run);
             }

@@ -153,6 +153,12 @@ public:
         return &first;
     }
 
+    /// Takes a parked waiter off the list that it is on.
+    static void take(waiter& w) noexcept {
+        w.parked = false;
+        w.unlink();
+    }
+
     /// Moves the waiters to `taken`; nobody can cancel them from then on.
     void take_all(wait_list& taken) noexcept {
         for (auto& w : list_) {

@@ -1,0 +1,249 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_CACHE_BATCH_HPP
+#define ACACHE_DETAIL_CACHE_BATCH_HPP
+
+#include <acache/detail/batch.hpp>
+#include <acache/detail/cache_load.hpp>
+#include <acache/detail/cache_read.hpp>
+#include <acache/detail/cache_state.hpp>
+
+#include <boost/asio/awaitable.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace acache::detail {
+
+/// The work of a batch of flights: look in an asynchronous backend, call the batch function for what is
+/// missing and still wanted, store.
+///
+/// Its coroutines are members, since g++ 12 warns of those that have a reference to a local closure's type
+/// among their parameters.
+template <class State, class Fn>
+class batch_load {
+public:
+    using K = typename State::key_type;
+    using V = typename State::value_type;
+    using job = typename State::job;
+
+    batch_load(Fn fn, load_options options) : fn_(std::move(fn)), options_(options) {}
+
+    asio::awaitable<void> operator()(job& j) {
+        auto& self = static_cast<State&>(j.group());
+        flights_.assign(j.flights.begin(), j.flights.end());
+        keep_wanted(self);
+        if constexpr (!State::synchronous) {
+            self.count(counter::misses, j.flights.size() - flights_.size());
+            if (!flights_.empty()) {
+                co_await take_stored(self);
+                keep_wanted(self);
+            }
+        }
+        if (flights_.empty()) {
+            co_return;
+        }
+        self.count(counter::loads, keys_.size());
+        const auto begun = State::timer_clock::now();
+        std::vector<load_result<V>> results;
+        std::exception_ptr failure;
+        try {
+            results = co_await call();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        if (failure) {
+            self.count_load(j, begun, keys_.size());
+            self.fail_all(j, failure);
+            co_return;
+        }
+        const auto failed =
+            std::count_if(results.begin(), results.end(), [](const auto& r) { return r.has_error(); });
+        self.count_load(j, begun, static_cast<std::size_t>(failed));
+        co_await finish(self, results);
+    }
+
+private:
+    void keep_wanted(State& self) {
+        std::erase_if(flights_, [&](const auto& f) { return !self.wanted(*f); });
+        keys_.clear();
+        for (const auto& f : flights_) {
+            keys_.push_back(f->key);
+        }
+    }
+
+    // Ends the flights whose values the backend has.
+    asio::awaitable<void> take_stored(State& self) {
+        auto found = co_await read_many(self, keys_);
+        for (std::size_t i = 0; i != flights_.size(); ++i) {
+            self.count(found[i] ? counter::hits : counter::misses);
+            if (found[i]) {
+                finish_found(self, *flights_[i], std::move(*found[i]));
+            }
+        }
+    }
+
+    asio::awaitable<std::vector<load_result<V>>> call() {
+        using result = batch_awaited_t<Fn, K>;
+        if constexpr (batch_of_span<Fn, K>) {
+            result results = co_await std::invoke(fn_, std::span<const K>(keys_));
+            co_return to_load_results<K, V>(keys_, std::move(results));
+        } else {
+            std::vector<K> given = keys_;
+            result results = co_await std::invoke(fn_, std::move(given));
+            co_return to_load_results<K, V>(keys_, std::move(results));
+        }
+    }
+
+    asio::awaitable<void> finish(State& self, std::vector<load_result<V>>& results) {
+        const auto stamps = self.stamp(load_context(), options_);
+        for (std::size_t i = 0; i != flights_.size(); ++i) {
+            typename State::outcome_type outcome;
+            outcome.created = stamps.created;
+            if (results[i].has_error()) {
+                outcome.error = results[i].error();
+                self.finish(*flights_[i], std::move(outcome), [] {});
+                continue;
+            }
+            outcome.value.emplace(std::move(*results[i]));
+            if constexpr (State::synchronous) {
+                finish_loaded(self, *flights_[i], std::move(outcome), stamps);
+            } else {
+                co_await store_and_finish(self, *flights_[i], std::move(outcome), stamps);
+            }
+        }
+        co_return;
+    }
+
+    Fn fn_;
+    const load_options options_;
+    std::vector<typename State::flight_ptr> flights_;
+    std::vector<K> keys_;
+};
+
+/// What one key of a bulk operation asks of the flights. `Batch` has `add(make)`, which gives the job.
+template <class State, class Batch>
+class batch_request {
+public:
+    using K = typename State::key_type;
+    using V = typename State::value_type;
+
+    batch_request(State& self, Batch& batch, K key)
+        : self_(&self), batch_(&batch), key_(std::move(key)), hash_(self.stored().hash(key_)) {}
+
+    [[nodiscard]] std::size_t hash() const noexcept { return hash_; }
+    [[nodiscard]] const K& query() const noexcept { return key_; }
+    [[nodiscard]] static bool replace() noexcept { return false; }
+
+    [[nodiscard]] bool found() {
+        if constexpr (State::synchronous) {
+            found_ = std::move(self_->ask(key_, hash_).found());
+        }
+        return found_.has_value();
+    }
+
+    template <class Make>
+    [[nodiscard]] auto add(Make make) {
+        auto flight = batch_->add(std::move(make));
+        if constexpr (State::synchronous) {
+            self_->count(counter::misses);
+        }
+        return flight;
+    }
+    void joined() { self_->count(counter::coalesced); }
+    void launch(bool inside) { batch_->launch(inside); }
+
+    /// What the caller gets. Throws only what copying a value throws.
+    [[nodiscard]] load_result<V> result(const typename State::arrival& arrival) {
+        if (!arrival.flight) {
+            self_->count(counter::hits);
+            return load_result<V>(boost::system::in_place_value, std::move(found_->value));
+        }
+        const auto& outcome = arrival.flight->outcome;
+        if (outcome.error) {
+            return load_result<V>(boost::system::in_place_error, outcome.error);
+        }
+        return load_result<V>(boost::system::in_place_value, *outcome.value);
+    }
+
+private:
+    State* self_;
+    Batch* batch_;
+    K key_;
+    std::size_t hash_;
+    std::optional<entry<V>> found_;
+};
+
+/// A batch of a single bulk operation.
+template <class State, class Fn>
+class bulk_batch {
+public:
+    bulk_batch(State& self, Fn& fn, load_options options) : self_(self), fn_(fn), options_(options) {}
+
+    template <class Make>
+    [[nodiscard]] auto add(Make make) {
+        if (!job_) {
+            job_ =
+                self_.make_job(batch_load<State, Fn>(std::move(fn_), options_),
+                               options_.load_timeout ? options_.load_timeout : self_.settings().load_timeout);
+        }
+        return make(job_);
+    }
+
+    void launch(bool inside) {
+        if (job_) {
+            job_->board().submit(*job_, inside);
+        }
+    }
+
+private:
+    State& self_;
+    Fn& fn_;
+    const load_options options_;
+    typename State::job_ptr job_;
+};
+
+/// Fresh values, flights under way and one batch for the rest, gathered in one map.
+template <class Map, class State, class Fn>
+asio::awaitable<Map> get_many_or_load(std::shared_ptr<State> self, std::vector<typename State::key_type> keys,
+                                      Fn fn, load_options options) {
+    using K = typename State::key_type;
+    using V = typename State::value_type;
+    bulk_batch<State, Fn> batch(*self, fn, options);
+    std::vector<batch_request<State, bulk_batch<State, Fn>>> requests;
+    Map result;
+    for (K& key : keys) {
+        if (result.contains(key)) {
+            continue;
+        }
+        std::optional<entry<V>> found;
+        if constexpr (State::store_type::answers_locally) {
+            if (self->board.admits(false)) {
+                found = std::move(self->ask(key, self->stored().hash(key)).found());
+            }
+        }
+        if (found) {
+            self->count(counter::hits);
+            result.emplace(std::move(key),
+                           load_result<V>(boost::system::in_place_value, std::move(found->value)));
+        } else {
+            // A place-holder, to tell keys that are named twice.
+            result.emplace(key, load_result<V>(boost::system::in_place_error, nullptr));
+            requests.emplace_back(*self, batch, std::move(key));
+        }
+    }
+    const auto arrivals = co_await State::join_all(self, requests, batch);
+    for (std::size_t i = 0; i != requests.size(); ++i) {
+        result.erase(requests[i].query());
+        result.emplace(requests[i].query(), requests[i].result(arrivals[i]));
+    }
+    co_return result;
+}
+
+} // namespace acache::detail
+
+#endif

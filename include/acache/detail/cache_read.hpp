@@ -1,0 +1,160 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_CACHE_READ_HPP
+#define ACACHE_DETAIL_CACHE_READ_HPP
+
+#include <acache/detail/cache_state.hpp>
+#include <acache/detail/cache_write.hpp>
+#include <acache/detail/keys.hpp>
+#include <acache/entry.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace acache::detail {
+
+/// Counts what a backend operation threw, and goes on; but who was cancelled in it goes no further.
+template <class State>
+void count_backend_failure(State& self, const std::exception_ptr& failure,
+                           const asio::cancellation_state& caller) {
+    if (failure) {
+        if (caller.cancelled() != asio::cancellation_type::none) {
+            std::rethrow_exception(failure);
+        }
+        self.count(counter::backend_failures);
+    }
+}
+
+/// A read of an asynchronous backend. `key` outlives the call.
+template <class State>
+asio::awaitable<std::optional<entry<typename State::value_type>>> read(State& self,
+                                                                       const typename State::key_type& key) {
+    std::optional<entry<typename State::value_type>> found;
+    std::exception_ptr failure;
+    try {
+        found = co_await self.stored().backend().get(key);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    count_backend_failure(self, failure, co_await asio::this_coro::cancellation_state);
+    co_return State::if_fresh(std::move(found));
+}
+
+/// The same for many keys, in one operation where the backend can.
+template <class State>
+asio::awaitable<std::vector<std::optional<entry<typename State::value_type>>>>
+read_many(State& self, const std::vector<typename State::key_type>& keys) {
+    using K = typename State::key_type;
+    std::vector<std::optional<entry<typename State::value_type>>> found;
+    if constexpr (multi_get_backend<typename State::backend_type, K, typename State::value_type>) {
+        std::exception_ptr failure;
+        try {
+            found = co_await self.stored().backend().get_many(std::span<const K>(keys));
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        count_backend_failure(self, failure, co_await asio::this_coro::cancellation_state);
+        found.resize(keys.size());
+        for (auto& f : found) {
+            f = State::if_fresh(std::move(f));
+        }
+    } else {
+        for (const auto& key : keys) {
+            found.push_back(co_await read(self, key));
+        }
+    }
+    co_return found;
+}
+
+/// The fresh value of a key, if it is known here.
+template <class State, class Q>
+[[nodiscard]] std::optional<typename State::value_type> try_get(State& self, const Q& key) {
+    const auto found = [&] {
+        if constexpr (requires { self.stored().hash(key); }) {
+            return self.ask(key, self.stored().hash(key));
+        } else {
+            const typename State::key_type converted(key);
+            return self.ask(converted, self.stored().hash(converted));
+        }
+    };
+    auto answer = found();
+    self.count(answer.found() ? counter::hits : counter::misses);
+    if (answer.found()) {
+        return std::move(answer.found()->value);
+    }
+    return std::nullopt;
+}
+
+/// The fresh value of a key; never loads.
+template <class State, class Key>
+asio::awaitable<std::optional<typename State::value_type>> get(std::shared_ptr<State> self, Key kept) {
+    if (!self->board.admits(false)) {
+        check_open(*self, co_await asio::this_coro::executor);
+    }
+    const auto& query = query_of(kept);
+    std::optional<entry<typename State::value_type>> found;
+    bool known = false;
+    if constexpr (State::store_type::answers_locally) {
+        auto answer = self->ask(query, self->stored().hash(query));
+        known = answer.known();
+        found = std::move(answer.found());
+    }
+    if constexpr (!State::synchronous) {
+        if (!known) {
+            const board_operation pending(self->shared_board());
+            const typename State::key_type key(query);
+            found = co_await read(*self, key);
+        }
+    }
+    self->count(found ? counter::hits : counter::misses);
+    if (found) {
+        co_return std::move(found->value);
+    }
+    co_return std::nullopt;
+}
+
+/// The fresh values of those keys that have one.
+template <class State, class Map>
+asio::awaitable<Map> get_many(std::shared_ptr<State> self, std::vector<typename State::key_type> keys) {
+    check_open(*self, co_await asio::this_coro::executor);
+    Map result;
+    std::vector<typename State::key_type> unknown;
+    const auto take = [&](const auto& key, auto& found) {
+        self->count(found ? counter::hits : counter::misses);
+        if (found) {
+            result.emplace(key, std::move(found->value));
+        }
+    };
+    for (const auto& key : keys) {
+        if constexpr (State::store_type::answers_locally) {
+            auto answer = self->ask(key, self->stored().hash(key));
+            if (answer.known()) {
+                take(key, answer.found());
+                continue;
+            }
+        }
+        unknown.push_back(key);
+    }
+    if constexpr (!State::synchronous) {
+        if (!unknown.empty()) {
+            const board_operation pending(self->shared_board());
+            auto found = co_await read_many(*self, unknown);
+            for (std::size_t i = 0; i != unknown.size(); ++i) {
+                take(unknown[i], found[i]);
+            }
+        }
+    }
+    co_return result;
+}
+
+} // namespace acache::detail
+
+#endif
