@@ -201,6 +201,18 @@ provide_catch2() {
     note "$catch2_dir"
 }
 
+# Prometheus' checker of metrics, which one test asks; without it that test is skipped.
+provide_promtool() {
+    say "promtool, from Debian's prometheus package, unpacked under build/deps"
+    if ! have promtool && have_apt; then
+        first_known prometheus >/dev/null || update_lists
+        if first_known prometheus >/dev/null && unpack_package "$deps/prometheus" prometheus apt-get; then
+            PATH=$PATH:$deps/prometheus/usr/bin
+        fi
+    fi
+    note "$(command -v promtool || echo "not to be had here")"
+}
+
 # Whether a clang has the sanitizers' runtimes, and its programs run here. Needs $deps.
 sanitizers_work() {
     local sanitizers
