@@ -8,6 +8,7 @@
 #include <acache/backend.hpp>
 #include <acache/cached.hpp>
 #include <acache/clock.hpp>
+#include <acache/data_loader.hpp>
 #include <acache/entry.hpp>
 #include <acache/error.hpp>
 #include <acache/hash.hpp>

@@ -34,6 +34,9 @@
 
 namespace acache {
 
+template <class, class, class>
+class DataLoader;
+
 /// A cache of values `V` by keys `K`, for coroutines on Boost.Asio: look-ups that miss load through a
 /// coroutine function, once a key however many ask (contract C01 to C17).
 ///

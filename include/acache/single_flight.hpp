@@ -25,6 +25,8 @@
 #include <utility>
 #include <variant>
 
+#include <acache/detail/push_warnings.hpp>
+
 namespace acache {
 
 /// Runs one coroutine function a key at a time: whoever asks while it runs waits for that run and gets its
@@ -147,7 +149,7 @@ private:
             return make(job);
         }
         static void joined() noexcept {}
-        void launch(bool inside) { job->board().submit(*job, inside); }
+        void launch() { job->board().submit(*job); }
     };
 
     template <class Key, class F>
@@ -167,5 +169,7 @@ private:
 };
 
 } // namespace acache
+
+#include <acache/detail/pop_warnings.hpp>
 
 #endif

@@ -12,10 +12,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
+#include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <acache/detail/push_warnings.hpp>
 
 namespace acache::detail {
 
@@ -68,11 +73,24 @@ public:
     }
 
 private:
+    // Two flights have one key where the first was fenced before the batch was sent: they share a place in
+    // it.
     void keep_wanted(State& self) {
         std::erase_if(flights_, [&](const auto& f) { return !self.wanted(*f); });
+        const bool fenced =
+            std::any_of(flights_.begin(), flights_.end(), [&](const auto& f) { return !self.joinable(*f); });
         keys_.clear();
+        places_.clear();
+        std::unordered_map<K, std::size_t, typename State::store_type::hasher,
+                           typename State::store_type::key_equal>
+            seen;
         for (const auto& f : flights_) {
-            keys_.push_back(f->key);
+            const std::size_t place =
+                fenced ? seen.try_emplace(f->key, keys_.size()).first->second : keys_.size();
+            if (place == keys_.size()) {
+                keys_.push_back(f->key);
+            }
+            places_.push_back(place);
         }
     }
 
@@ -80,9 +98,10 @@ private:
     asio::awaitable<void> take_stored(State& self) {
         auto found = co_await read_many(self, keys_);
         for (std::size_t i = 0; i != flights_.size(); ++i) {
-            self.count(found[i] ? counter::hits : counter::misses);
-            if (found[i]) {
-                finish_found(self, *flights_[i], std::move(*found[i]));
+            const auto& entry = found[places_[i]];
+            self.count(entry ? counter::hits : counter::misses);
+            if (entry) {
+                finish_found(self, *flights_[i], *entry);
             }
         }
     }
@@ -104,12 +123,11 @@ private:
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             typename State::outcome_type outcome;
             outcome.created = stamps.created;
-            if (results[i].has_error()) {
-                outcome.error = results[i].error();
+            take(results[places_[i]], outcome);
+            if (outcome.error) {
                 self.finish(*flights_[i], std::move(outcome), [] {});
                 continue;
             }
-            outcome.value.emplace(std::move(*results[i]));
             if constexpr (State::synchronous) {
                 finish_loaded(self, *flights_[i], std::move(outcome), stamps);
             } else {
@@ -119,10 +137,25 @@ private:
         co_return;
     }
 
+    void take(load_result<V>& result, typename State::outcome_type& outcome) const {
+        try {
+            if (result.has_error()) {
+                outcome.error = result.error();
+            } else if (keys_.size() == flights_.size()) {
+                outcome.value.emplace(std::move(*result));
+            } else {
+                outcome.value.emplace(*result); // another flight may share the place
+            }
+        } catch (...) {
+            outcome.error = std::current_exception();
+        }
+    }
+
     Fn fn_;
     const load_options options_;
     std::vector<typename State::flight_ptr> flights_;
     std::vector<K> keys_;
+    std::vector<std::size_t> places_; // of each flight's key
 };
 
 /// What one key of a bulk operation asks of the flights. `Batch` has `add(make)`, which gives the job.
@@ -140,7 +173,7 @@ public:
     [[nodiscard]] static bool replace() noexcept { return false; }
 
     [[nodiscard]] bool found() {
-        if constexpr (State::synchronous) {
+        if constexpr (State::store_type::answers_locally) {
             found_ = std::move(self_->ask(key_, hash_).found());
         }
         return found_.has_value();
@@ -155,7 +188,7 @@ public:
         return flight;
     }
     void joined() { self_->count(counter::coalesced); }
-    void launch(bool inside) { batch_->launch(inside); }
+    void launch() { batch_->launch(); }
 
     /// What the caller gets. Throws only what copying a value throws.
     [[nodiscard]] load_result<V> result(const typename State::arrival& arrival) {
@@ -194,9 +227,9 @@ public:
         return make(job_);
     }
 
-    void launch(bool inside) {
+    void launch() {
         if (job_) {
-            job_->board().submit(*job_, inside);
+            job_->board().submit(*job_);
         }
     }
 
@@ -212,38 +245,22 @@ template <class Map, class State, class Fn>
 asio::awaitable<Map> get_many_or_load(std::shared_ptr<State> self, std::vector<typename State::key_type> keys,
                                       Fn fn, load_options options) {
     using K = typename State::key_type;
-    using V = typename State::value_type;
     bulk_batch<State, Fn> batch(*self, fn, options);
     std::vector<batch_request<State, bulk_batch<State, Fn>>> requests;
-    Map result;
+    requests.reserve(keys.size());
     for (K& key : keys) {
-        if (result.contains(key)) {
-            continue;
-        }
-        std::optional<entry<V>> found;
-        if constexpr (State::store_type::answers_locally) {
-            if (self->board.admits(false)) {
-                found = std::move(self->ask(key, self->stored().hash(key)).found());
-            }
-        }
-        if (found) {
-            self->count(counter::hits);
-            result.emplace(std::move(key),
-                           load_result<V>(boost::system::in_place_value, std::move(found->value)));
-        } else {
-            // A place-holder, to tell keys that are named twice.
-            result.emplace(key, load_result<V>(boost::system::in_place_error, nullptr));
-            requests.emplace_back(*self, batch, std::move(key));
-        }
+        requests.emplace_back(*self, batch, std::move(key));
     }
     const auto arrivals = co_await State::join_all(self, requests, batch);
+    Map result;
     for (std::size_t i = 0; i != requests.size(); ++i) {
-        result.erase(requests[i].query());
         result.emplace(requests[i].query(), requests[i].result(arrivals[i]));
     }
     co_return result;
 }
 
 } // namespace acache::detail
+
+#include <acache/detail/pop_warnings.hpp>
 
 #endif

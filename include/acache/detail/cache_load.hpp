@@ -21,6 +21,8 @@
 #include <optional>
 #include <utility>
 
+#include <acache/detail/push_warnings.hpp>
+
 namespace acache::detail {
 
 /// How a load goes about it.
@@ -186,7 +188,7 @@ public:
     [[nodiscard]] bool replace() const noexcept { return mode_.replaces; }
 
     [[nodiscard]] bool found() {
-        if constexpr (State::synchronous) {
+        if constexpr (State::store_type::answers_locally) {
             if (!mode_.replaces) {
                 found_ = std::move(self_.ask(query_, hash_).found());
             }
@@ -204,7 +206,7 @@ public:
     }
 
     void joined() { count(counter::coalesced); }
-    void launch(bool inside) { job_->board().submit(*job_, inside); }
+    void launch() { job_->board().submit(*job_); }
 
     /// What the caller gets.
     [[nodiscard]] lookup_result<V> result(const typename State::arrival& arrival) {
@@ -288,5 +290,7 @@ asio::awaitable<typename State::value_type> get_or_load(std::shared_ptr<State> s
 }
 
 } // namespace acache::detail
+
+#include <acache/detail/pop_warnings.hpp>
 
 #endif

@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include <acache/detail/push_warnings.hpp>
+
 namespace acache::detail {
 
 /// Counts what a backend operation threw, and goes on; but who was cancelled in it goes no further.
@@ -156,5 +158,7 @@ asio::awaitable<Map> get_many(std::shared_ptr<State> self, std::vector<typename 
 }
 
 } // namespace acache::detail
+
+#include <acache/detail/pop_warnings.hpp>
 
 #endif

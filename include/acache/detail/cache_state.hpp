@@ -52,9 +52,10 @@ public:
 
     static constexpr bool synchronous = store_type::synchronous;
 
-    cache_state(asio::any_io_executor executor, Backend backend, const cache_options& options)
-        : group(std::move(executor), settings_of(options)), store_(std::move(backend)), name_(options.name),
-          ttl_(options.ttl) {}
+    cache_state(asio::any_io_executor executor, Backend backend, const cache_options& options,
+                std::size_t shards = 16)
+        : group(std::move(executor), settings_of(options, shards)), store_(std::move(backend)),
+          name_(options.name), ttl_(options.ttl) {}
 
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     [[nodiscard]] store_type& stored() noexcept { return store_; }
@@ -145,11 +146,11 @@ public:
     }
 
 private:
-    static flight_settings settings_of(const cache_options& options) {
+    static flight_settings settings_of(const cache_options& options, std::size_t shards) {
         check_positive(options.ttl, "ttl");
         check_positive(options.load_timeout, "load_timeout");
         check_not_zero(options.max_concurrent_loads, "max_concurrent_loads");
-        return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads, 16};
+        return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads, shards};
     }
 
     [[nodiscard]] stamps stamp_from(time_point now, time_point created,

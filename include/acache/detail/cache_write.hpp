@@ -15,6 +15,8 @@
 #include <memory>
 #include <utility>
 
+#include <acache/detail/push_warnings.hpp>
+
 namespace acache::detail {
 
 // How writes and flights see each other. A write to a synchronous backend happens under the lock of the key's
@@ -123,5 +125,7 @@ asio::awaitable<void> clear(std::shared_ptr<State> self) {
 }
 
 } // namespace acache::detail
+
+#include <acache/detail/pop_warnings.hpp>
 
 #endif

@@ -20,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+#include <acache/detail/push_warnings.hpp>
+
 namespace acache::detail {
 
 /// How arguments are kept and passed on, by what is known of the function's parameters.
@@ -204,5 +206,7 @@ asio::awaitable<typename Call::V> call_cached(std::shared_ptr<const Call> call, 
 }
 
 } // namespace acache::detail
+
+#include <acache/detail/pop_warnings.hpp>
 
 #endif

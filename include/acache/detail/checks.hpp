@@ -27,6 +27,14 @@ inline void check_not_zero(std::size_t given, const char* option) {
     }
 }
 
+inline void check_not_negative(std::chrono::nanoseconds given, const char* option) {
+    if (given.count() < 0) {
+        throw std::invalid_argument(std::string("acache: ") + option + " is " +
+                                    std::to_string(given.count()) +
+                                    " ns and must not be negative; zero means none");
+    }
+}
+
 inline void check(const load_options& options) {
     check_positive(options.ttl, "ttl");
     check_positive(options.load_timeout, "load_timeout");

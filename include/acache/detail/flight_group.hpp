@@ -26,6 +26,8 @@
 #include <utility>
 #include <vector>
 
+#include <acache/detail/push_warnings.hpp>
+
 namespace acache::detail {
 
 struct flight_settings {
@@ -138,7 +140,7 @@ public:
     /// A request has `hash()`, `query()` (the key as it is looked up), `replace()` (fence the flight there is
     /// and make a new one), `found()` (a last look, under the lock, after which there is no gap before the
     /// flight is known to all), `add(make)` (chooses the job of a new flight and returns `make(job)`, under
-    /// the lock), `joined()` and `launch(bool inside)` (submits that job; whether the caller is a load
+    /// the lock), `joined()` and `launch()` (submits that job).
     /// itself).
     ///
     /// Throws `errc::closed` and `errc::recursive_load`; `operation_aborted` if the caller is cancelled.
@@ -156,10 +158,11 @@ public:
                 request.joined();
             }
             const wait_edge edge(caller, flight->job->node());
-            if (started) {
-                request.launch(caller != nullptr);
-            } else if (caller) {
+            if (caller) {
                 flight->job->board().exempt(*flight->job);
+            }
+            if (started) {
+                request.launch();
             }
             // Who has started a load lets others run even if it ended at once: a loop of such loads would
             // starve them.
@@ -171,7 +174,7 @@ public:
         co_return arrival{flight, started};
     }
 
-    /// The same for many keys: requests are added one by one, then `batch.launch(inside)` submits the job
+    /// The same for many keys: requests are added one by one, then `batch.launch()` submits the job
     /// that new ones got, then each is waited for. Where adding one throws, what was added is launched and
     /// left.
     template <class Request, class Batch>
@@ -202,10 +205,10 @@ public:
                 }
             }
         } catch (...) {
-            batch.launch(caller != nullptr);
+            batch.launch();
             throw;
         }
-        batch.launch(caller != nullptr);
+        batch.launch();
         for (const auto& share : shares) {
             if (!self->ended(*share)) {
                 waiter w;
@@ -373,14 +376,22 @@ public:
     /// Refuses new work, ends all flights with `errc::closed`, cancels all jobs. Does not wait.
     void shut() {
         board.close();
-        auto jobs = board.jobs();
+        close_flights(nullptr);
+    }
+
+    /// Ends with `errc::closed` the flights whose jobs belong to `of`, all flights where it is null, and
+    /// drops those jobs.
+    void close_flights(const job_board* of) {
         const auto closed = std::make_exception_ptr(boost::system::system_error(errc::closed));
+        auto jobs = of == nullptr ? board.jobs() : std::vector<load_job_ptr>{};
         for_each_shard([&](shard_type& s) {
             for (const auto& f : running(s)) {
-                outcome_type outcome;
-                outcome.error = closed;
-                finish(*f, std::move(outcome), [] {});
-                jobs.push_back(f->job);
+                if (of == nullptr || of == &f->job->board()) {
+                    outcome_type outcome;
+                    outcome.error = closed;
+                    finish(*f, std::move(outcome), [] {});
+                    jobs.push_back(f->job);
+                }
             }
         });
         // Only now, so that no caller sees the cancellation that is meant for the load.
@@ -389,15 +400,37 @@ public:
         }
     }
 
+    /// Throws `errc::recursive_load` where a job of `of` (of any board, where it is null) that is not over
+    /// is, or waits for, the load that runs on `executor`: to wait for all jobs from there would never end.
+    void check_not_inside(const asio::any_io_executor& executor, job_board* of) {
+        const auto self = load_of(executor);
+        if (!self) {
+            return;
+        }
+        auto jobs = (of == nullptr ? board : *of).jobs();
+        for_each_shard([&](shard_type& s) {
+            for (const auto& f : running(s)) {
+                if (of == nullptr || &f->job->board() == of) {
+                    jobs.push_back(f->job);
+                }
+            }
+        });
+        for (const auto& j : jobs) {
+            if (j->node()->leads_to(*self)) {
+                throw boost::system::system_error(errc::recursive_load);
+            }
+        }
+    }
+
     /// Contract C10.
     static asio::awaitable<void> close(std::shared_ptr<flight_group> self) {
-        self->check_not_inside(co_await asio::this_coro::executor);
+        self->check_not_inside(co_await asio::this_coro::executor, nullptr);
         self->shut();
         waiter w;
         co_await self->wait_idle(w);
     }
     static asio::awaitable<void> drain(std::shared_ptr<flight_group> self) {
-        self->check_not_inside(co_await asio::this_coro::executor);
+        self->check_not_inside(co_await asio::this_coro::executor, nullptr);
         self->board.drain();
         waiter w;
         co_await self->wait_idle(w);
@@ -487,24 +520,6 @@ private:
     /// Loads of so many keys have timed out.
     virtual void on_timeout(std::size_t) {}
 
-    // Throws where a job that is not over is, or waits for, the load that runs on `executor`: to wait for all
-    // jobs from there would never end.
-    void check_not_inside(const asio::any_io_executor& executor) {
-        if (const auto self = load_of(executor)) {
-            auto jobs = board.jobs();
-            for_each_shard([&](shard_type& s) {
-                for (const auto& f : running(s)) {
-                    jobs.push_back(f->job);
-                }
-            });
-            for (const auto& j : jobs) {
-                if (j->node()->leads_to(*self)) {
-                    throw boost::system::system_error(errc::recursive_load);
-                }
-            }
-        }
-    }
-
     [[nodiscard]] auto wait_idle(waiter& w) {
         return w.wait(board.mutex(), [this](waiter& self) { return board.park_until_idle(self); });
     }
@@ -516,6 +531,8 @@ private:
 };
 
 } // namespace acache::detail
+
+#include <acache/detail/pop_warnings.hpp>
 
 #include <acache/detail/load_run.hpp>
 

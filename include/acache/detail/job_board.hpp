@@ -28,6 +28,7 @@ public:
     explicit job_board(std::size_t limit) : limit_(limit) {}
     job_board(const job_board&) = delete;
     job_board& operator=(const job_board&) = delete;
+    virtual ~job_board() = default;
 
     /// Whether work may begin; while draining, only what running loads ask for.
     [[nodiscard]] bool admits(bool from_inside_a_load) const noexcept {
@@ -42,14 +43,13 @@ public:
         }
     }
 
-    /// Starts the job, or queues it where the cap is reached and it is not exempt. A closed board refuses it.
-    /// No effect on a job that has been dropped.
-    void submit(load_job& job, bool exempt) {
+    /// Starts the job, or queues it where the cap is reached and the job is not exempt. A closed board
+    /// refuses it. No effect on a job that has been dropped.
+    void submit(load_job& job) {
         std::unique_lock lock{mutex_};
         if (job.stage_ != load_job::stage::created) {
             return;
         }
-        job.exempt_ |= exempt;
         if (admission_.load(std::memory_order_relaxed) == admission::closed) {
             end_unstarted(job);
             lock.unlock();
@@ -87,7 +87,7 @@ public:
 
     /// The same, and one that is still being put together is dropped too.
     void drop(load_job& job) {
-        job.seal();
+        seal(job);
         cancel(job, true);
     }
 
@@ -201,6 +201,9 @@ public:
     [[nodiscard]] std::mutex& mutex() noexcept { return mutex_; }
 
 private:
+    /// Makes sure that a job that is still being put together gets no more flights. Called with no lock held.
+    virtual void seal(load_job&) {}
+
     void cancel(load_job& job, bool unsent_too) {
         load_job_ptr dropped;
         wait_list idle;

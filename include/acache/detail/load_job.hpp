@@ -47,8 +47,6 @@ public:
     virtual void start(launch how) = 0;
     /// Ends the flights with `why`; the load will not run. Called instead of `start`, with no lock held.
     virtual void refuse(boost::system::error_code why) = 0;
-    /// From here on the job gets no more flights.
-    virtual void seal() {}
 
     [[nodiscard]] job_board& board() const noexcept { return *board_; }
 

@@ -17,6 +17,8 @@
 #include <optional>
 #include <utility>
 
+#include <acache/detail/push_warnings.hpp>
+
 namespace acache::detail {
 
 /// A job and the coroutine function that does its work.
@@ -106,5 +108,7 @@ private:
 };
 
 } // namespace acache::detail
+
+#include <acache/detail/pop_warnings.hpp>
 
 #endif

@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include <acache/detail/push_warnings.hpp>
+
 namespace acache::detail {
 
 /// Wakes a warm-up when one of its loads is over.
@@ -137,7 +139,10 @@ warmup(std::shared_ptr<State> self, std::vector<typename State::key_type> keys, 
             flight_share<typename State::group> share(*self, flight);
             if (started) {
                 running.push_back({std::move(share), wait_edge(caller, flight->job->node())});
-                request.launch(caller != nullptr);
+                if (caller) {
+                    flight->job->board().exempt(*flight->job);
+                }
+                request.launch();
             }
         }
         report.present += started ? 0 : 1;
@@ -156,5 +161,7 @@ warmup(std::shared_ptr<State> self, std::vector<typename State::key_type> keys, 
 }
 
 } // namespace acache::detail
+
+#include <acache/detail/pop_warnings.hpp>
 
 #endif
