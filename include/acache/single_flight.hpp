@@ -155,8 +155,12 @@ private:
     template <class Key, class F>
     static boost::asio::awaitable<V> do_run(std::shared_ptr<state> self, Key key, F fn) {
         request<Key, F> asked{*self, key, fn};
-        const auto arrival = co_await state::join(self, asked);
-        const auto& outcome = arrival.flight->outcome;
+        detail::flight_caller<state> caller(*self, co_await boost::asio::this_coro::executor);
+        caller.enter(asked);
+        if (caller.has_to_wait()) {
+            co_await caller.wait();
+        }
+        const auto& outcome = caller.flight()->outcome;
         if (outcome.error) {
             std::rethrow_exception(outcome.error);
         }

@@ -191,12 +191,12 @@ public:
     void launch() { batch_->launch(); }
 
     /// What the caller gets. Throws only what copying a value throws.
-    [[nodiscard]] load_result<V> result(const typename State::arrival& arrival) {
-        if (!arrival.flight) {
+    [[nodiscard]] load_result<V> result(const typename State::flight_type* flight) {
+        if (flight == nullptr) {
             self_->count(counter::hits);
             return load_result<V>(boost::system::in_place_value, std::move(found_->value));
         }
-        const auto& outcome = arrival.flight->outcome;
+        const auto& outcome = flight->outcome;
         if (outcome.error) {
             return load_result<V>(boost::system::in_place_error, outcome.error);
         }
@@ -251,10 +251,10 @@ asio::awaitable<Map> get_many_or_load(std::shared_ptr<State> self, std::vector<t
     for (K& key : keys) {
         requests.emplace_back(*self, batch, std::move(key));
     }
-    const auto arrivals = co_await State::join_all(self, requests, batch);
+    const auto flights = co_await State::join_all(self, requests, batch);
     Map result;
     for (std::size_t i = 0; i != requests.size(); ++i) {
-        result.emplace(requests[i].query(), requests[i].result(arrivals[i]));
+        result.emplace(requests[i].query(), requests[i].result(flights[i].get()));
     }
     co_return result;
 }

@@ -209,17 +209,17 @@ public:
     void launch() { job_->board().submit(*job_); }
 
     /// What the caller gets.
-    [[nodiscard]] lookup_result<V> result(const typename State::arrival& arrival) {
+    [[nodiscard]] lookup_result<V> result(const typename State::flight_type* flight, bool started) {
         using enum lookup_source;
-        if (!arrival.flight) {
+        if (flight == nullptr) {
             count(counter::hits);
             return {std::move(found_->value), hit, State::age(found_->created)};
         }
-        const auto& outcome = arrival.flight->outcome;
+        const auto& outcome = flight->outcome;
         if (outcome.error) {
             std::rethrow_exception(outcome.error);
         }
-        const auto source = !arrival.started ? joined_flight : outcome.found ? hit : loaded;
+        const auto source = !started ? joined_flight : outcome.found ? hit : loaded;
         return {*outcome.value, source, State::age(outcome.created)};
     }
 
@@ -249,8 +249,12 @@ load(std::shared_ptr<State> self, Key kept, Load loader, load_options options, l
     const auto& query = query_of(kept);
     load_request<State, std::remove_cvref_t<decltype(query)>, Load> request(*self, query, loader, options,
                                                                             mode);
-    const auto arrival = co_await State::join(self, request);
-    co_return request.result(arrival);
+    flight_caller<typename State::group> caller(*self, co_await asio::this_coro::executor);
+    caller.enter(request);
+    if (caller.has_to_wait()) {
+        co_await caller.wait();
+    }
+    co_return request.result(caller.flight(), caller.started());
 }
 
 /// The whole way: a hit returns from here, in one frame and without suspending.

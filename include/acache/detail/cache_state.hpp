@@ -43,7 +43,6 @@ public:
     using clock_type = backend_clock_t<Backend>;
     using timer_clock = timer_clock_t<clock_type>;
     using group = flight_group<K, V, typename store_type::key_equal, clock_type>;
-    using typename group::arrival;
     using typename group::flight_ptr;
     using typename group::flight_type;
     using typename group::job;

@@ -5,6 +5,7 @@
 #include <acache/clock.hpp>
 #include <acache/detail/context_watch.hpp>
 #include <acache/detail/flight.hpp>
+#include <acache/detail/flight_caller.hpp>
 #include <acache/detail/job_board.hpp>
 #include <acache/detail/load_executor.hpp>
 #include <acache/detail/load_job.hpp>
@@ -40,28 +41,6 @@ struct flight_settings {
 
 template <class Group, class Body>
 class load_run;
-
-/// A caller's share in a flight: leaves it when it goes out of scope, however that comes.
-template <class Group>
-class flight_share {
-public:
-    flight_share(Group& group, typename Group::flight_ptr flight) noexcept
-        : group_(&group), flight_(std::move(flight)) {}
-    flight_share(flight_share&& other) noexcept = default;
-    flight_share& operator=(flight_share&&) = delete;
-    ~flight_share() {
-        if (flight_) {
-            group_->leave(*flight_);
-        }
-    }
-
-    [[nodiscard]] typename Group::flight_type& operator*() const noexcept { return *flight_; }
-    [[nodiscard]] typename Group::flight_type* operator->() const noexcept { return flight_.get(); }
-
-private:
-    Group* group_;
-    typename Group::flight_ptr flight_;
-};
 
 /// The flights of one cache or loader: a table of at most one joinable flight a key, the callers that wait on
 /// them, and the jobs that run them. Knows nothing of stores: what a flight's end is to store, it is told.
@@ -128,80 +107,33 @@ public:
         return make_job(std::move(body), timeout, std::shared_ptr<job_board>(shared(), &board));
     }
 
-    /// Where a caller ended up: the flight it waited for, which has ended, or null where the request had
-    /// found an answer; and whether the flight was made for it.
-    struct arrival {
-        flight_ptr flight;
-        bool started;
-    };
-
-    /// The way of a caller: joins the joinable flight of the request's key or adds one, and waits for it.
-    ///
-    /// A request has `hash()`, `query()` (the key as it is looked up), `replace()` (fence the flight there is
-    /// and make a new one), `found()` (a last look, under the lock, after which there is no gap before the
-    /// flight is known to all), `add(make)` (chooses the job of a new flight and returns `make(job)`, under
-    /// the lock), `joined()` and `launch()` (submits that job).
-    /// itself).
-    ///
-    /// Throws `errc::closed` and `errc::recursive_load`; `operation_aborted` if the caller is cancelled.
-    template <class Request>
-    static asio::awaitable<arrival> join(std::shared_ptr<flight_group> self, Request& request) {
-        const asio::any_io_executor executor = co_await asio::this_coro::executor;
-        const load_node_ptr caller = load_of(executor);
-        self->board.check(caller != nullptr);
-        self->watch(asio::query(executor, asio::execution::context));
-        bool started = false;
-        const flight_ptr flight = self->join_or_add(request, started);
-        if (flight) {
-            const flight_share<flight_group> share(*self, flight);
-            if (!started) {
-                request.joined();
-            }
-            const wait_edge edge(caller, flight->job->node());
-            if (caller) {
-                flight->job->board().exempt(*flight->job);
-            }
-            if (started) {
-                request.launch();
-            }
-            // Who has started a load lets others run even if it ended at once: a loop of such loads would
-            // starve them.
-            if (started || !self->ended(*flight)) {
-                waiter w;
-                co_await self->wait(w, *flight);
-            }
-        }
-        co_return arrival{flight, started};
-    }
-
-    /// The same for many keys: requests are added one by one, then `batch.launch()` submits the job
-    /// that new ones got, then each is waited for. Where adding one throws, what was added is launched and
-    /// left.
+    /// The way of a caller with many keys: requests are entered one by one, then `batch.launch()` submits the
+    /// jobs that new flights got, then each is waited for. Where entering one throws, what was added is
+    /// launched and left.
     template <class Request, class Batch>
-    static asio::awaitable<std::vector<arrival>> join_all(std::shared_ptr<flight_group> self,
-                                                          std::vector<Request>& requests, Batch& batch) {
+    static asio::awaitable<std::vector<flight_ptr>> join_all(std::shared_ptr<flight_group> self,
+                                                             std::vector<Request>& requests, Batch& batch) {
         const asio::any_io_executor executor = co_await asio::this_coro::executor;
         const load_node_ptr caller = load_of(executor);
         self->board.check(caller != nullptr);
         self->watch(asio::query(executor, asio::execution::context));
         std::vector<flight_share<flight_group>> shares;
         std::vector<wait_edge> edges;
-        std::vector<arrival> arrivals;
+        std::vector<flight_ptr> flights;
         try {
             for (auto& request : requests) {
                 bool started = false;
-                arrivals.push_back({self->join_or_add(request, started), false});
-                const auto& flight = arrivals.back().flight;
-                arrivals.back().started = started;
-                if (flight) {
-                    shares.emplace_back(*self, flight);
-                    if (!started) {
-                        request.joined();
-                    }
-                    if (caller) {
-                        edges.emplace_back(caller, flight->job->node());
-                        flight->job->board().exempt(*flight->job);
-                    }
+                const auto& flight = flights.emplace_back(self->join_or_add(request, started));
+                if (!flight) {
+                    continue;
+                }
+                shares.emplace_back(*self, flight);
+                if (!started) {
+                    request.joined();
+                }
+                if (caller) {
+                    edges.emplace_back(caller, flight->job->node());
+                    flight->job->board().exempt(*flight->job);
                 }
             }
         } catch (...) {
@@ -215,11 +147,16 @@ public:
                 co_await self->wait(w, *share);
             }
         }
-        co_return arrivals;
+        co_return flights;
     }
 
-    /// The part of `join` that is under the lock. The flight counts its caller as interested, who has to
-    /// leave.
+    /// Finds the joinable flight of the request's key or adds one. The result counts as interested and has to
+    /// be left; it is null where the request found an answer of its own.
+    ///
+    /// A request has `hash()`, `query()` (the key as it is looked up), `replace()` (fence the flight there is
+    /// and make a new one), `found()` (a last look, under the lock, after which there is no gap before the
+    /// flight is known to all), `add(make)` (chooses the job of a new flight and returns `make(job)`, under
+    /// the lock), and, for whoever enters it, `joined()` and `launch()` (submits that job).
     template <class Request>
     [[nodiscard]] flight_ptr join_or_add(Request& request, bool& started) {
         load_job_ptr orphan;

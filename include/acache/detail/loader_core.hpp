@@ -267,7 +267,9 @@ private:
 
     static asio::awaitable<V> do_load(std::shared_ptr<loader_over> self, K key) {
         auto& state = *self->state_;
-        self->board_.check(load_of(co_await asio::this_coro::executor) != nullptr);
+        if (!self->board_.admits(false)) {
+            self->board_.check(load_of(co_await asio::this_coro::executor) != nullptr);
+        }
         if constexpr (State::store_type::answers_locally) {
             auto answer = state.ask(key, state.stored().hash(key));
             if (auto& found = answer.found(); found && state.board.admits(false)) {
@@ -277,8 +279,12 @@ private:
         }
         ticket batch(*self);
         batch_request<State, ticket> request(state, batch, std::move(key));
-        const auto arrival = co_await State::join(self->state_, request);
-        auto result = request.result(arrival);
+        flight_caller<typename State::group> caller(state, co_await asio::this_coro::executor);
+        caller.enter(request);
+        if (caller.has_to_wait()) {
+            co_await caller.wait();
+        }
+        auto result = request.result(caller.flight());
         if (result.has_error()) {
             std::rethrow_exception(result.error());
         }
@@ -294,11 +300,11 @@ private:
         for (K& key : keys) {
             requests.emplace_back(*self->state_, batch, std::move(key));
         }
-        const auto arrivals = co_await State::join_all(self->state_, requests, batch);
+        const auto flights = co_await State::join_all(self->state_, requests, batch);
         std::vector<load_result<V>> results;
         results.reserve(requests.size());
         for (std::size_t i = 0; i != requests.size(); ++i) {
-            results.push_back(requests[i].result(arrivals[i]));
+            results.push_back(requests[i].result(flights[i].get()));
         }
         co_return results;
     }

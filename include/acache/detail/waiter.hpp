@@ -112,8 +112,8 @@ private:
     template <class Handler>
     static void finish(Handler&& handler, const error_code* ec) {
         if (ec != nullptr) {
-            auto executor = asio::get_associated_executor(handler);
-            asio::post(executor, asio::append(std::move(handler), *ec));
+            // Posts to the handler's own executor.
+            asio::post(asio::append(std::move(handler), *ec));
         }
     }
 

@@ -1,0 +1,98 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_FLIGHT_CALLER_HPP
+#define ACACHE_DETAIL_FLIGHT_CALLER_HPP
+
+#include <acache/detail/load_executor.hpp>
+#include <acache/detail/load_node.hpp>
+#include <acache/detail/waiter.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/query.hpp>
+
+#include <optional>
+#include <utility>
+
+namespace acache::detail {
+
+/// A caller's share in a flight: leaves it when it goes out of scope, however that comes.
+template <class Group>
+class flight_share {
+public:
+    flight_share(Group& group, typename Group::flight_ptr flight) noexcept
+        : group_(&group), flight_(std::move(flight)) {}
+    flight_share(flight_share&& other) noexcept = default;
+    flight_share& operator=(flight_share&&) = delete;
+    ~flight_share() {
+        if (flight_) {
+            group_->leave(*flight_);
+        }
+    }
+
+    [[nodiscard]] typename Group::flight_type& operator*() const noexcept { return *flight_; }
+    [[nodiscard]] typename Group::flight_type* operator->() const noexcept { return flight_.get(); }
+
+private:
+    Group* group_;
+    typename Group::flight_ptr flight_;
+};
+
+/// One caller on its way: enters the group with a request, waits for the flight that it was given, and leaves
+/// it when it goes out of scope. Lives in the caller's coroutine frame, so that the way costs no frame of its
+/// own.
+template <class Group>
+class flight_caller {
+public:
+    /// Throws `errc::closed` where the coroutine on `executor` may not begin work.
+    flight_caller(Group& group, const asio::any_io_executor& executor)
+        : group_(group), load_(load_of(executor)) {
+        group.board.check(load_ != nullptr);
+        group.watch(asio::query(executor, asio::execution::context));
+    }
+
+    /// Joins the flight of the request's key or starts one. Throws `errc::recursive_load`.
+    template <class Request>
+    void enter(Request& request) {
+        auto flight = group_.join_or_add(request, started_);
+        if (!flight) {
+            return;
+        }
+        share_.emplace(group_, std::move(flight));
+        if (!started_) {
+            request.joined();
+        }
+        if (load_) {
+            auto& job = *(*share_)->job;
+            edge_.emplace(load_, job.node());
+            job.board().exempt(job);
+        }
+        if (started_) {
+            request.launch();
+        }
+    }
+
+    /// Who has started a load lets others run even if it ended at once: a loop of such loads would starve
+    /// them.
+    [[nodiscard]] bool has_to_wait() const { return share_ && (started_ || !group_.ended(**share_)); }
+
+    /// An operation to be `co_await`ed once, until the flight has ended.
+    [[nodiscard]] auto wait() { return group_.wait(waiter_, **share_); }
+
+    /// The flight, which has ended; null where the request found an answer of its own.
+    [[nodiscard]] const typename Group::flight_type* flight() const noexcept {
+        return share_ ? &**share_ : nullptr;
+    }
+    [[nodiscard]] bool started() const noexcept { return started_; }
+
+private:
+    Group& group_;
+    const load_node_ptr load_;
+    std::optional<flight_share<Group>> share_;
+    std::optional<wait_edge> edge_;
+    waiter waiter_;
+    bool started_ = false;
+};
+
+} // namespace acache::detail
+
+#endif
