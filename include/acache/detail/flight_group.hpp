@@ -17,6 +17,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/container/small_vector.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -65,7 +66,10 @@ public:
             : load_job(group.executor_, std::move(board)), group_(group) {}
 
         void refuse(error_code why) override {
-            group_.fail_all(*this, std::make_exception_ptr(boost::system::system_error(why)));
+            if (std::any_of(flights.begin(), flights.end(),
+                            [&](const auto& f) { return !group_.ended(*f); })) {
+                group_.fail_all(*this, std::make_exception_ptr(boost::system::system_error(why)));
+            }
             flights.clear();
         }
 

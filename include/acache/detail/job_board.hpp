@@ -98,7 +98,7 @@ public:
         {
             const std::lock_guard lock{mutex_};
             job.stage_ = load_job::stage::ended;
-            job.strand_.reset();
+            job.lane_.reset();
             job.unlink();
             running_ -= job.counted_ ? 1 : 0;
             if (running_ < limit_ && !queue_.empty()) {
@@ -237,7 +237,7 @@ private:
 
     static void end_unstarted(load_job& job) {
         job.stage_ = load_job::stage::ended;
-        job.strand_.reset();
+        job.lane_.reset();
     }
 
     [[nodiscard]] load_job_ptr take_from_queue(load_job& job) {

@@ -5,60 +5,133 @@
 #include <acache/detail/load_node.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/execution.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/query.hpp>
 #include <boost/asio/require.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
+#include <cstddef>
+#include <mutex>
+#include <optional>
 #include <utility>
 
 namespace acache::detail {
 
 namespace asio = boost::asio;
 
-/// The executor a load runs on: another executor, with the name of the load. A coroutine that finds it under
-/// its own `this_coro::executor` knows that it runs inside that load.
-class load_executor {
+/// What the executors of one load share: a strand, so that the load can be cancelled from any thread, and
+/// the load's name in the graph of waits.
+class load_lane : public boost::intrusive_ref_counter<load_lane> {
 public:
-    /// Loads run on a strand of their own, so that they can be cancelled from any thread.
-    using inner_type = asio::strand<asio::any_io_executor>;
+    load_lane(const asio::any_io_executor& executor, load_node_ptr n)
+        : strand(asio::make_strand(executor)), node(std::move(n)) {}
 
-    load_executor(inner_type inner, load_node_ptr node) noexcept
-        : inner_(std::move(inner)), node_(std::move(node)) {}
-
-    // Executors have to be copied without throwing, which intrusive_ptr does but does not declare.
-    load_executor(const load_executor& other) noexcept : inner_(other.inner_), node_(other.node_) {}
-    load_executor& operator=(const load_executor&) = delete;
-
-    [[nodiscard]] const load_node_ptr& node() const noexcept { return node_; }
-
-    template <class Property>
-        requires asio::can_query_v<const inner_type&, Property>
-    auto query(const Property& p) const noexcept
-        -> decltype(asio::query(std::declval<const inner_type&>(), p)) {
-        return asio::query(inner_, p);
+    /// Keeps the context at work, as often as it has been called more than `remove_work`.
+    void add_work() {
+        const std::lock_guard lock{mutex_};
+        if (works_++ == 0) {
+            work_.emplace(
+                asio::prefer(strand.get_inner_executor(), asio::execution::outstanding_work.tracked));
+        }
+    }
+    void remove_work() noexcept {
+        const std::lock_guard lock{mutex_};
+        if (--works_ == 0) {
+            work_.reset();
+        }
     }
 
-    template <class Property>
-        requires asio::can_require_v<const inner_type&, Property>
-    auto require(const Property& p) const { return load_executor(asio::require(inner_, p), node_); }
+    const asio::strand<asio::any_io_executor> strand;
+    const load_node_ptr node;
 
-    template <class Property>
-        requires asio::can_prefer_v<const inner_type&, Property>
-    auto prefer(const Property& p) const { return load_executor(asio::prefer(inner_, p), node_); }
+private:
+    std::mutex mutex_;
+    std::size_t works_ = 0;
+    std::optional<asio::any_io_executor> work_;
+};
+
+using load_lane_ptr = boost::intrusive_ptr<load_lane>;
+
+/// The executor that a load runs on. A coroutine that finds it under its own `this_coro::executor` knows that
+/// it runs inside that load. Small, so that `any_io_executor` holds it without allocating.
+class load_executor {
+public:
+    explicit load_executor(load_lane_ptr lane) noexcept : lane_(std::move(lane)) {}
+    // Copies do not throw, though intrusive_ptr does not declare it, and adding work does not.
+    load_executor(const load_executor& other) noexcept
+        : lane_(other.lane_), posts_(other.posts_), works_(other.works_) {
+        if (works_) {
+            lane_->add_work();
+        }
+    }
+    load_executor(load_executor&& other) noexcept
+        : lane_(std::move(other.lane_)), posts_(other.posts_), works_(std::exchange(other.works_, false)) {}
+    load_executor& operator=(const load_executor&) = delete;
+    ~load_executor() {
+        if (works_) {
+            lane_->remove_work();
+        }
+    }
+
+    [[nodiscard]] const load_node_ptr& node() const noexcept { return lane_->node; }
+
+    [[nodiscard]] asio::execution_context& query(asio::execution::context_t p) const noexcept {
+        return asio::query(lane_->strand, p);
+    }
+    [[nodiscard]] asio::execution::blocking_t query(asio::execution::blocking_t) const noexcept {
+        return posts_ ? asio::execution::blocking_t(asio::execution::blocking.never)
+                      : asio::execution::blocking_t(asio::execution::blocking.possibly);
+    }
+    [[nodiscard]] asio::execution::outstanding_work_t
+    query(asio::execution::outstanding_work_t) const noexcept {
+        return works_ ? asio::execution::outstanding_work_t(asio::execution::outstanding_work.tracked)
+                      : asio::execution::outstanding_work_t(asio::execution::outstanding_work.untracked);
+    }
+
+    [[nodiscard]] load_executor require(asio::execution::blocking_t::never_t) const {
+        return with(true, works_);
+    }
+    [[nodiscard]] load_executor require(asio::execution::blocking_t::possibly_t) const {
+        return with(false, works_);
+    }
+    [[nodiscard]] load_executor require(asio::execution::outstanding_work_t::tracked_t) const {
+        return with(posts_, true);
+    }
+    [[nodiscard]] load_executor require(asio::execution::outstanding_work_t::untracked_t) const {
+        return with(posts_, false);
+    }
 
     template <class F>
     void execute(F&& f) const {
-        inner_.execute(std::forward<F>(f));
+        if (posts_) {
+            asio::require(lane_->strand, asio::execution::blocking.never).execute(std::forward<F>(f));
+        } else {
+            lane_->strand.execute(std::forward<F>(f));
+        }
     }
 
     friend bool operator==(const load_executor& a, const load_executor& b) noexcept {
-        return a.inner_ == b.inner_ && a.node_ == b.node_;
+        return a.lane_ == b.lane_ && a.posts_ == b.posts_ && a.works_ == b.works_;
     }
+    friend bool operator!=(const load_executor& a, const load_executor& b) noexcept { return !(a == b); }
 
 private:
-    inner_type inner_;
-    load_node_ptr node_;
+    [[nodiscard]] load_executor with(bool posts, bool works) const {
+        load_executor result(lane_);
+        result.posts_ = posts;
+        if (works) {
+            lane_->add_work();
+            result.works_ = true;
+        }
+        return result;
+    }
+
+    load_lane_ptr lane_;
+    bool posts_ = false; // never runs what it is given before `execute` returns
+    bool works_ = false; // counts as work of the context
 };
 
 /// The load that runs on `executor`; null where none does.

@@ -16,7 +16,6 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <utility>
 
 namespace acache::detail {
@@ -38,7 +37,7 @@ public:
 
     /// `board` is the one that this job will be submitted to.
     load_job(const asio::any_io_executor& executor, std::shared_ptr<job_board> board)
-        : board_(std::move(board)), node_(new load_node), strand_(asio::make_strand(executor)) {}
+        : board_(std::move(board)), node_(new load_node), lane_(new load_lane(executor, node_)) {}
     load_job(const load_job&) = delete;
     load_job& operator=(const load_job&) = delete;
     virtual ~load_job() = default;
@@ -60,25 +59,26 @@ public:
 
 protected:
     /// Valid until the job has ended.
-    [[nodiscard]] const asio::strand<asio::any_io_executor>& strand() const noexcept { return *strand_; }
-    [[nodiscard]] asio::any_io_executor executor() const { return load_executor(*strand_, node_); }
+    [[nodiscard]] const asio::strand<asio::any_io_executor>& strand() const noexcept { return lane_->strand; }
+    [[nodiscard]] asio::any_io_executor executor() const { return load_executor(lane_); }
     /// To be touched on the strand alone.
     [[nodiscard]] asio::cancellation_slot slot() noexcept { return signal_.slot(); }
 
 private:
     friend class job_board;
 
-    // Wants the board's mutex: the strand goes when the job ends, since it must not outlive its context.
+    // Wants the board's mutex: the lane goes when the job ends, since its strand must not outlive its
+    // context.
     void emit_cancellation() {
         cancelled_.store(true, std::memory_order_release);
-        asio::post(*strand_, [self = boost::intrusive_ptr<load_job>(this)] {
+        asio::post(lane_->strand, [self = boost::intrusive_ptr<load_job>(this)] {
             self->signal_.emit(asio::cancellation_type::all);
         });
     }
 
     const std::shared_ptr<job_board> board_;
     const load_node_ptr node_;
-    std::optional<asio::strand<asio::any_io_executor>> strand_;
+    load_lane_ptr lane_;
     asio::cancellation_signal signal_;
     std::atomic<bool> cancelled_ = false;
     // Guarded by the board's mutex.
