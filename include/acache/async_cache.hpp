@@ -108,7 +108,7 @@ public:
     template <class Q = K>
         requires detail::key_for<Q, K, hasher> &&(state::store_type::answers_locally)
             [[nodiscard]] std::optional<V> try_get(const Q& key) {
-            state_->board.check(false);
+            state_->board.check(true); // a draining cache still answers
             return detail::try_get(*state_, key);
         }
 

@@ -71,7 +71,7 @@ public:
     template <class... A>
         requires(call::template accepts<A...>&& State::store_type::answers_locally)
     [[nodiscard]] std::optional<V> try_get(A&&... args) const {
-        call_->state->board.check(false);
+        call_->state->board.check(true); // a draining cache still answers
         return call_->with_query(call::keep(std::forward<A>(args)...),
                                  [&](const auto& query) { return detail::try_get(*call_->state, query); });
     }

@@ -29,7 +29,7 @@ struct cache_options {
     /// Let a load whose callers have all left finish, joinable, and store; otherwise it is cancelled.
     bool finish_abandoned_loads = false;
     /// Loads that run at the same time; more wait their turn, first come first served. Loads asked for
-    /// from inside a load do not count.
+    /// from inside a load do not count, nor do the batches of a DataLoader, which has a cap of its own.
     std::size_t max_concurrent_loads = unbounded;
 };
 

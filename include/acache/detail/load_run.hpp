@@ -67,8 +67,11 @@ private:
     };
 
     void spawn(session s) {
+        // A coroutine that has never suspended is posted once more after its end, and looks at its slot then:
+        // the handler keeps the job, and with it the signal, until that is over too.
         asio::co_spawn(this->executor(), work(std::move(s)),
-                       asio::bind_cancellation_slot(this->slot(), [](const std::exception_ptr&) {}));
+                       asio::bind_cancellation_slot(
+                           this->slot(), [job = load_job_ptr(this)](const std::exception_ptr&) {}));
     }
 
     static asio::awaitable<void> work(session s) {

@@ -177,7 +177,15 @@ private:
                 loader_.open_ = loader_.make_batch();
             }
             const job_ptr batch = loader_.open_;
-            auto flight = make(batch);
+            decltype(make(batch)) flight;
+            try {
+                flight = make(batch);
+            } catch (...) {
+                if (opens) {
+                    loader_.close_open(); // nobody would send it
+                }
+                throw;
+            }
             if (batch->flights.size() >= loader_.options_.max_batch_size) {
                 loader_.close_open();
                 full_.push_back(batch);
@@ -247,7 +255,7 @@ private:
                 loader->send(*still_open);
             }
         };
-        if (!state_->board.admits(true)) {
+        if (!state_->board.admits(true) || !board_.admits(true)) {
             send_it(); // closed since it was opened: its callers are told now
         } else if (options_.batch_window.count() == 0) {
             asio::post(state_->executor(), std::move(send_it));
