@@ -181,7 +181,7 @@ private:
             // Registers and begins to wait in one step, or a release could come between.
             co_await boost::asio::async_initiate<const boost::asio::deferred_t&,
                                                  void(boost::system::error_code)>(
-                [self, &here](auto handler) {
+                [&self, &here](auto handler) {
                     const std::lock_guard lock{self->mutex};
                     self->parked.push_back(&here);
                     here.timer.async_wait(std::move(handler));
