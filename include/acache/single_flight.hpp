@@ -145,7 +145,7 @@ private:
         [[nodiscard]] static bool found() noexcept { return false; }
         template <class Make>
         [[nodiscard]] auto add(Make make) {
-            job = self.make_job(body<F>{std::move(fn)}, self.settings().load_timeout);
+            job = self.make_job(body<F>{std::move(fn)});
             return make(job);
         }
         static void joined() noexcept {}

@@ -220,9 +220,7 @@ public:
     template <class Make>
     [[nodiscard]] auto add(Make make) {
         if (!job_) {
-            job_ =
-                self_.make_job(batch_load<State, Fn>(std::move(fn_), options_),
-                               options_.load_timeout ? options_.load_timeout : self_.settings().load_timeout);
+            job_ = self_.make_job(batch_load<State, Fn>(std::move(fn_), options_), options_.load_timeout);
         }
         return make(job_);
     }

@@ -201,7 +201,7 @@ public:
         using body = single_load<State, Load>;
         job_ =
             self_.make_job(body{std::move(load_), options_, mode_, lookup_tally<State>(self_, mode_.counts)},
-                           options_.load_timeout ? options_.load_timeout : self_.settings().load_timeout);
+                           options_.load_timeout);
         return make(job_);
     }
 

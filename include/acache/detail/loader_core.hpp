@@ -159,9 +159,10 @@ private:
         std::shared_ptr<loader_over> loader;
         board_operation pending;
 
+        // By reference: the function may keep one, and the keys outlive the batch, but not this call.
         template <class Keys>
             requires std::invocable<Fn&, Keys>
-        auto operator()(Keys keys) { return std::invoke(loader->fn_, std::move(keys)); }
+        auto operator()(Keys&& keys) { return std::invoke(loader->fn_, std::forward<Keys>(keys)); }
     };
 
     /// The part that one operation has in the batches that it puts keys into.
@@ -218,8 +219,7 @@ private:
     [[nodiscard]] job_ptr make_batch() {
         shared_function fn{self(), board_operation(state_->shared_board())};
         return state_->make_job(batch_load<State, shared_function>(std::move(fn), load_options{}),
-                                state_->settings().load_timeout,
-                                std::shared_ptr<job_board>(this->shared_from_this(), &board_));
+                                std::nullopt, std::shared_ptr<job_board>(this->shared_from_this(), &board_));
     }
 
     // Wants the mutex.

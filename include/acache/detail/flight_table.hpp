@@ -1,0 +1,295 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_FLIGHT_TABLE_HPP
+#define ACACHE_DETAIL_FLIGHT_TABLE_HPP
+
+#include <acache/detail/flight.hpp>
+#include <acache/detail/job_board.hpp>
+#include <acache/detail/load_job.hpp>
+#include <acache/detail/waiter.hpp>
+
+#include <boost/asio/execution_context.hpp>
+#include <boost/container/small_vector.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace acache::detail {
+
+/// The flights of one cache or loader, at most one joinable a key, and the callers that wait on them. Knows
+/// nothing of stores: what a flight's end is to store, it is told; and nothing of executors.
+///
+/// Thread-safe. A shard's mutex guards its flights; under it a board's may be taken, not the other way round.
+/// Coroutines are resumed and jobs cancelled with no lock held.
+template <class K, class V, class KeyEqual>
+class flight_table {
+public:
+    using key_type = K;
+    using value_type = V;
+    using flight_type = flight<K, V>;
+    using flight_ptr = boost::intrusive_ptr<flight_type>;
+    using outcome_type = flight_outcome<V>;
+
+    /// A job and its flights, until they and it have ended.
+    class flight_job : public load_job {
+    public:
+        using load_job::load_job;
+        /// Complete when the job is submitted.
+        boost::container::small_vector<flight_ptr, 1> flights;
+    };
+    using flight_job_ptr = boost::intrusive_ptr<flight_job>;
+
+    /// `shards` is a power of two.
+    flight_table(std::size_t shards, bool finish_abandoned)
+        : shard_count_(shards), finish_abandoned_(finish_abandoned),
+          shards_(std::make_unique<shard_type[]>(shards)) {}
+
+    /// Flights that have not ended.
+    [[nodiscard]] std::size_t in_flight() const noexcept {
+        return in_flight_.load(std::memory_order_relaxed);
+    }
+
+    /// Finds the joinable flight of the request's key or adds one. The result counts as interested and has to
+    /// be left; it is null where the request found an answer of its own.
+    ///
+    /// A request has `hash()`, `query()` (the key as it is looked up), `replace()` (fence the flight there is
+    /// and make a new one), `found()` (a last look, under the lock, after which there is no gap before the
+    /// flight is known to all), `add(make)` (chooses the job of a new flight and returns `make(job)`, under
+    /// the lock), and, for whoever enters it, `joined()` and `launch()` (submits that job).
+    template <class Request>
+    [[nodiscard]] flight_ptr join_or_add(Request& request, bool& started) {
+        load_job_ptr orphan;
+        flight_ptr result;
+        {
+            auto& s = shard_of(request.hash());
+            const std::lock_guard lock{s.mutex};
+            result = s.find(request.hash(), request.query());
+            if (result && request.replace()) {
+                orphan = detach(s, *result);
+                result = nullptr;
+            }
+            if (!result && !request.found()) {
+                result = request.add([&](const flight_job_ptr& j) { return make_flight(s, request, j); });
+                started = true;
+            }
+            if (result) {
+                ++result->interest;
+            }
+        }
+        cancel(orphan);
+        return result;
+    }
+
+    /// One of the interested goes. With the last one the flight is detached, and its job cancelled if it has
+    /// no other flight that is wanted, unless abandoned loads are to finish.
+    void leave(flight_type& f) {
+        load_job_ptr orphan;
+        {
+            auto& s = shard_of(f.hash);
+            const std::lock_guard lock{s.mutex};
+            if (--f.interest == 0 && !(finish_abandoned_ && f.joinable)) {
+                orphan = detach(s, f);
+            }
+        }
+        cancel(orphan);
+    }
+
+    /// Fences the flight of `key`, if there is one, and calls `write(bool)` with whether there was, before
+    /// any other flight of that key can begin or end. Returns what `write` returns.
+    template <class Q, class Write>
+    auto fence(std::size_t hash, const Q& key, Write write) {
+        load_job_ptr orphan;
+        auto& s = shard_of(hash);
+        std::unique_lock lock{s.mutex};
+        auto* f = s.find(hash, key);
+        if (f != nullptr) {
+            orphan = detach(s, *f);
+        }
+        auto result = write(f != nullptr);
+        lock.unlock();
+        cancel(orphan);
+        return result;
+    }
+
+    /// Calls `f(bool)` with whether `key` has a joinable flight, before any flight of that key can begin or
+    /// end.
+    template <class Q, class F>
+    auto with_key(std::size_t hash, const Q& key, F f) {
+        auto& s = shard_of(hash);
+        const std::lock_guard lock{s.mutex};
+        return f(s.find(hash, key) != nullptr);
+    }
+
+    /// Fences every flight.
+    void fence_all() {
+        for_each_shard([this](shard_type& s) {
+            std::vector<load_job_ptr> orphans;
+            {
+                const std::lock_guard lock{s.mutex};
+                for (auto& f : s.running()) {
+                    if (f.joinable) {
+                        orphans.push_back(detach(s, f));
+                    }
+                }
+            }
+            for (const auto& orphan : orphans) {
+                cancel(orphan);
+            }
+        });
+    }
+
+    /// Whether the flight's result may be stored.
+    [[nodiscard]] bool joinable(flight_type& f) {
+        const std::lock_guard lock{shard_of(f.hash).mutex};
+        return f.joinable;
+    }
+
+    /// Whether somebody still wants what the flight will bring.
+    [[nodiscard]] bool wanted(flight_type& f) {
+        const std::lock_guard lock{shard_of(f.hash).mutex};
+        return !f.abandoned && !f.ended;
+    }
+
+    /// Ends the flight, if it has not ended: calls `commit()` if the result may be stored, frees the slot,
+    /// and resumes the callers, in this order. `commit` runs under the lock and does not throw.
+    template <class Commit>
+    bool finish(flight_type& f, outcome_type outcome, Commit commit) {
+        wait_list callers;
+        {
+            auto& s = shard_of(f.hash);
+            const std::lock_guard lock{s.mutex};
+            if (f.ended) {
+                return false;
+            }
+            try {
+                f.outcome = std::move(outcome);
+            } catch (...) {
+                f.outcome.value.reset();
+                f.outcome.error = std::current_exception();
+            }
+            if (f.joinable) {
+                commit();
+            }
+            s.detach(f);
+            f.ended = true;
+            f.unlink();
+            f.waiters.take_all(callers);
+        }
+        f.job->wanted.fetch_sub(f.abandoned ? 0 : 1, std::memory_order_relaxed);
+        in_flight_.fetch_sub(1, std::memory_order_relaxed);
+        callers.resume_all({});
+        return true;
+    }
+
+    /// Ends with `error` the flights of the job that have not ended; says how many those were.
+    std::size_t fail_all(flight_job& j, const std::exception_ptr& error) {
+        std::size_t failed = 0;
+        for (const auto& f : j.flights) {
+            outcome_type outcome;
+            outcome.error = error;
+            failed += finish(*f, std::move(outcome), [] {}) ? 1 : 0;
+        }
+        return failed;
+    }
+
+    /// An operation to be `co_await`ed until the flight has ended, by one of its interested.
+    [[nodiscard]] auto wait(waiter& w, flight_type& f) {
+        auto& s = shard_of(f.hash);
+        return w.wait(s.mutex, [&s, &f](waiter& self) {
+            const std::lock_guard lock{s.mutex};
+            if (!f.ended) {
+                f.waiters.park(self);
+            }
+            return !f.ended;
+        });
+    }
+
+    [[nodiscard]] bool ended(flight_type& f) {
+        const std::lock_guard lock{shard_of(f.hash).mutex};
+        return f.ended;
+    }
+
+    /// Every flight that has not ended.
+    [[nodiscard]] std::vector<flight_ptr> running() {
+        std::vector<flight_ptr> result;
+        for_each_shard([&](shard_type& s) {
+            const std::lock_guard lock{s.mutex};
+            for (auto& f : s.running()) {
+                result.emplace_back(&f);
+            }
+        });
+        return result;
+    }
+
+    /// Destroys the callers that run on `context`.
+    void discard_waiters_of(const asio::execution_context& context) {
+        wait_list gone;
+        for_each_shard([&](shard_type& s) {
+            const std::lock_guard lock{s.mutex};
+            for (auto& f : s.running()) {
+                f.waiters.take_all_of(context, gone);
+            }
+        });
+        gone.discard_all();
+    }
+
+private:
+    using shard_type = flight_shard<K, V, KeyEqual>;
+
+    [[nodiscard]] shard_type& shard_of(std::size_t hash) const noexcept {
+        // The table inside uses the low bits of a mixed hash; these are the high bits of another mix.
+        return shards_[(hash * 0x9E3779B97F4A7C15ULL >> 32) & (shard_count_ - 1)];
+    }
+
+    template <class F>
+    void for_each_shard(F f) {
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            f(shards_[i]);
+        }
+    }
+
+    // Wants the shard's mutex, and whatever guards the flights of the job.
+    template <class Request>
+    [[nodiscard]] flight_ptr make_flight(shard_type& s, Request& request, const flight_job_ptr& j) {
+        flight_ptr made(new flight_type(K(request.query()), request.hash(), j));
+        j->flights.push_back(made);
+        try {
+            s.insert(*made);
+        } catch (...) {
+            j->flights.pop_back();
+            throw;
+        }
+        j->wanted.fetch_add(1, std::memory_order_relaxed);
+        in_flight_.fetch_add(1, std::memory_order_relaxed);
+        return made;
+    }
+
+    // Wants the shard's mutex. Gives the job back if it has to be cancelled.
+    [[nodiscard]] load_job_ptr detach(shard_type& s, flight_type& f) {
+        s.detach(f);
+        if (f.interest == 0 && !f.ended && !std::exchange(f.abandoned, true) &&
+            f.job->wanted.fetch_sub(1, std::memory_order_relaxed) == 1) {
+            return f.job;
+        }
+        return nullptr;
+    }
+
+    static void cancel(const load_job_ptr& orphan) {
+        if (orphan) {
+            orphan->board().cancel(*orphan);
+        }
+    }
+
+    const std::size_t shard_count_;
+    const bool finish_abandoned_;
+    std::unique_ptr<shard_type[]> shards_;
+    std::atomic<std::size_t> in_flight_ = 0;
+};
+
+} // namespace acache::detail
+
+#endif
