@@ -184,7 +184,7 @@ public:
         }
 
         /// The fresh values of those of `keys` that have one, in one operation where the backend can.
-        template <std::ranges::input_range Keys>
+        template <std::ranges::input_range Keys = std::vector<K>>
             requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
         [[nodiscard]] boost::asio::awaitable<value_map> get_many(Keys&& keys) {
             return detail::get_many<state, value_map>(state_, list(keys));
@@ -194,7 +194,7 @@ public:
         /// `batch` in one call: a coroutine function of `std::span<const K>` or `std::vector<K>`; its results
         /// as `DataLoader` takes them. Throws `errc::closed`; an error of the batch function stands at each
         /// of its keys.
-        template <std::ranges::input_range Keys, class Batch>
+        template <std::ranges::input_range Keys = std::vector<K>, class Batch>
             requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
         [[nodiscard]] boost::asio::awaitable<result_map> get_many_or_load(Keys&& keys, Batch&& batch,
                                                                           load_options options = {}) {
@@ -207,7 +207,7 @@ public:
 
         /// Loads those of `keys` that have no fresh entry and are not being loaded, at most `concurrency` at
         /// a time, and goes on past errors. Counts as one caller of each load it began.
-        template <std::ranges::input_range Keys, class Loader>
+        template <std::ranges::input_range Keys = std::vector<K>, class Loader>
             requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
         [[nodiscard]] boost::asio::awaitable<warmup_report<K>> warmup(Keys&& keys, Loader&& loader,
                                                                       warmup_options options = {}) {
