@@ -118,21 +118,30 @@ private:
         }
     }
 
+    // Over an asynchronous backend the flights end when all values are stored, and not each after its own:
+    // callers who went on one by one would not meet again in one batch.
     asio::awaitable<void> finish(State& self, std::vector<load_result<V>>& results) {
         const auto stamps = self.stamp(load_context(), options_);
+        std::vector<typename State::outcome_type> outcomes(flights_.size());
         for (std::size_t i = 0; i != flights_.size(); ++i) {
-            typename State::outcome_type outcome;
-            outcome.created = stamps.created;
-            take(results[places_[i]], outcome);
-            if (outcome.error) {
-                self.finish(*flights_[i], std::move(outcome), [] {});
-                continue;
+            outcomes[i].created = stamps.created;
+            take(results[places_[i]], outcomes[i]);
+        }
+        if constexpr (!State::synchronous) {
+            for (std::size_t i = 0; i != flights_.size(); ++i) {
+                if (!outcomes[i].error) {
+                    co_await store_loaded(self, *flights_[i], *outcomes[i].value, stamps);
+                }
             }
+        }
+        for (std::size_t i = 0; i != flights_.size(); ++i) {
             if constexpr (State::synchronous) {
-                finish_loaded(self, *flights_[i], std::move(outcome), stamps);
-            } else {
-                co_await store_and_finish(self, *flights_[i], std::move(outcome), stamps);
+                if (!outcomes[i].error) {
+                    finish_loaded(self, *flights_[i], std::move(outcomes[i]), stamps);
+                    continue;
+                }
             }
+            self.finish(*flights_[i], std::move(outcomes[i]), [] {});
         }
         co_return;
     }
@@ -176,6 +185,9 @@ public:
         if constexpr (State::store_type::answers_locally) {
             found_ = std::move(self_->ask(key_, hash_).found());
         }
+        if (found_) {
+            self_->count(counter::hits);
+        }
         return found_.has_value();
     }
 
@@ -189,18 +201,22 @@ public:
     }
     void joined() { self_->count(counter::coalesced); }
     void launch() { batch_->launch(); }
+    /// The request has neither found an answer nor a flight to wait for.
+    void fail(std::exception_ptr error) { error_ = std::move(error); }
 
-    /// What the caller gets. Throws only what copying a value throws.
+    /// What the caller gets. A value that cannot be copied is an error of its key.
     [[nodiscard]] load_result<V> result(const typename State::flight_type* flight) {
-        if (flight == nullptr) {
-            self_->count(counter::hits);
+        try {
+            if (error_ || (flight != nullptr && flight->outcome.error)) {
+                return load_result<V>(boost::system::in_place_error, error_ ? error_ : flight->outcome.error);
+            }
+            if (flight != nullptr) {
+                return load_result<V>(boost::system::in_place_value, *flight->outcome.value);
+            }
             return load_result<V>(boost::system::in_place_value, std::move(found_->value));
+        } catch (...) {
+            return load_result<V>(boost::system::in_place_error, std::current_exception());
         }
-        const auto& outcome = flight->outcome;
-        if (outcome.error) {
-            return load_result<V>(boost::system::in_place_error, outcome.error);
-        }
-        return load_result<V>(boost::system::in_place_value, *outcome.value);
     }
 
 private:
@@ -209,6 +225,7 @@ private:
     K key_;
     std::size_t hash_;
     std::optional<entry<V>> found_;
+    std::exception_ptr error_;
 };
 
 /// A batch of a single bulk operation.

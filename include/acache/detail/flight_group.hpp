@@ -97,8 +97,8 @@ public:
     }
 
     /// The way of a caller with many keys: requests are entered one by one, then `batch.launch()` submits the
-    /// jobs that new flights got, then each is waited for. Where entering one throws, what was added is
-    /// launched and left.
+    /// jobs that new flights got, then each is waited for. A request that cannot be entered, since its load
+    /// waits for this caller or its key cannot be copied, is told so by `fail(error)`, and the others go on.
     template <class Request, class Batch>
     static asio::awaitable<std::vector<flight_ptr>> join_all(std::shared_ptr<flight_group> self,
                                                              std::vector<Request>& requests, Batch& batch) {
@@ -109,25 +109,30 @@ public:
         std::vector<flight_share<flight_group>> shares;
         std::vector<wait_edge> edges;
         std::vector<flight_ptr> flights;
-        try {
-            for (auto& request : requests) {
+        shares.reserve(requests.size());
+        edges.reserve(caller ? requests.size() : 0);
+        flights.reserve(requests.size());
+        for (auto& request : requests) {
+            flight_ptr flight;
+            try {
                 bool started = false;
-                const auto& flight = flights.emplace_back(self->join_or_add(request, started));
-                if (!flight) {
-                    continue;
+                flight = self->join_or_add(request, started);
+                if (flight) {
+                    flight_share<flight_group> share(*self, flight);
+                    if (!started) {
+                        request.joined();
+                    }
+                    if (caller) {
+                        edges.emplace_back(caller, flight->job->node());
+                        flight->job->board().exempt(*flight->job);
+                    }
+                    shares.push_back(std::move(share));
                 }
-                shares.emplace_back(*self, flight);
-                if (!started) {
-                    request.joined();
-                }
-                if (caller) {
-                    edges.emplace_back(caller, flight->job->node());
-                    flight->job->board().exempt(*flight->job);
-                }
+            } catch (...) {
+                flight = nullptr;
+                request.fail(std::current_exception());
             }
-        } catch (...) {
-            batch.launch();
-            throw;
+            flights.push_back(std::move(flight));
         }
         batch.launch();
         for (const auto& share : shares) {
