@@ -101,6 +101,8 @@ template <class V, class T>
             return load_result<V>(boost::system::in_place_value, *std::forward<T>(element));
         }
         return load_result<V>(boost::system::in_place_error, not_found());
+    } else if (element.has_error() && !element.error()) {
+        return load_result<V>(boost::system::in_place_error, not_found()); // an error that says nothing
     } else {
         return std::forward<T>(element);
     }

@@ -97,10 +97,11 @@ void finish_loaded(State& self, typename State::flight_type& flight, typename St
     });
 }
 
-/// The same over an asynchronous backend: stores when the key's turn has come, unless a fence came first.
+/// Stores the value of a flight of a cache over an asynchronous backend, when the key's turn has come and
+/// unless a fence came first. The flight is to be ended after that.
 template <class State>
-asio::awaitable<void> store_and_finish(State& self, typename State::flight_type& flight,
-                                       typename State::outcome_type outcome, typename State::stamps s) {
+asio::awaitable<void> store_loaded(State& self, typename State::flight_type& flight,
+                                   const typename State::value_type& value, typename State::stamps s) {
     std::exception_ptr failure;
     try {
         write_turns::turn turn(self.stored().turns, flight.hash);
@@ -109,19 +110,17 @@ asio::awaitable<void> store_and_finish(State& self, typename State::flight_type&
         }
         if (self.joinable(flight)) {
             if (s.alive) {
-                entry<typename State::value_type> fresh(*outcome.value, s.created, s.expires);
+                entry<typename State::value_type> fresh(value, s.created, s.expires);
                 co_await self.stored().backend().set(flight.key, std::move(fresh));
             } else if (!s.keep_older) {
                 co_await self.stored().backend().erase(flight.key);
             }
         }
-        self.finish(flight, std::move(outcome), [] {});
     } catch (...) {
         failure = std::current_exception();
     }
     if (failure) {
         count_backend_failure(self, failure, co_await asio::this_coro::cancellation_state);
-        self.finish(flight, std::move(outcome), [] {});
     }
 }
 
@@ -168,7 +167,8 @@ struct single_load {
         if constexpr (State::synchronous) {
             finish_loaded(self, *flight, std::move(outcome), stamps);
         } else {
-            co_await store_and_finish(self, *flight, std::move(outcome), stamps);
+            co_await store_loaded(self, *flight, *outcome.value, stamps);
+            self.finish(*flight, std::move(outcome), [] {});
         }
     }
 };

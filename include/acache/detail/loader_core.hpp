@@ -348,10 +348,20 @@ private:
 
     static asio::awaitable<void> as_void(asio::awaitable<bool> work) { co_await std::move(work); }
 
+    // Has the turn of its key from the look to the write, so that it overwrites nothing.
     static asio::awaitable<void> prime_if_absent(std::shared_ptr<State> state, K key, V value,
                                                  typename State::stamps stamps) {
-        if (!co_await read(*state, key)) {
-            co_await set_stamped(state, key, std::move(value), stamps);
+        auto& store = state->stored();
+        const std::size_t hash = store.hash(key);
+        write_turns::turn turn(store.turns, hash);
+        if (!turn.try_take()) {
+            co_await turn.come();
+        }
+        const auto present = co_await read(*state, key);
+        if (!present) {
+            const fence_scope fence([&] { state->fence(hash, key, [](bool was) { return was; }); });
+            entry<V> fresh(std::move(value), stamps.created, stamps.expires);
+            co_await store.backend().set(key, std::move(fresh));
         }
     }
 
