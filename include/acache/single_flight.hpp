@@ -47,7 +47,7 @@ public:
     using executor_type = boost::asio::any_io_executor;
 
     /// `where` is an executor or an execution context, to run the functions on.
-    /// Throws `std::invalid_argument` if load_timeout is not positive.
+    /// Throws `std::invalid_argument` for a load_timeout or a cap that is not positive.
     template <detail::executor_or_context Where>
     explicit single_flight(Where&& where, single_flight_options options = {})
         : state_(std::make_shared<state>(detail::to_executor(where), settings(options))) {}
@@ -106,6 +106,7 @@ public:
 private:
     static detail::flight_settings settings(const single_flight_options& options) {
         detail::check_positive(options.load_timeout, "load_timeout");
+        detail::check_not_zero(options.max_concurrent_loads, "max_concurrent_loads");
         return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads, 4};
     }
 
