@@ -35,12 +35,12 @@
 #include <exception>
 #include <functional>
 #include <iostream>
+#include <list>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -218,8 +218,6 @@ public:
     [[nodiscard]] std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
 
 private:
-    using stream_ptr = std::shared_ptr<beast::tcp_stream>;
-
     static void rethrow(std::exception_ptr error) {
         if (error) {
             std::rethrow_exception(error);
@@ -229,9 +227,9 @@ private:
     asio::awaitable<void> accept() {
         for (;;) {
             error_code error;
+            const asio::any_io_executor strand = asio::make_strand(pool_);
             tcp::socket socket =
-                co_await acceptor_.async_accept(asio::any_io_executor(asio::make_strand(pool_)),
-                                                asio::redirect_error(asio::use_awaitable, error));
+                co_await acceptor_.async_accept(strand, asio::redirect_error(asio::use_awaitable, error));
             if (stopping_) {
                 break;
             }
@@ -240,15 +238,15 @@ private:
                 co_await pause.async_wait(asio::use_awaitable);
                 continue;
             }
-            const auto stream = std::make_shared<beast::tcp_stream>(std::move(socket));
-            connections_.insert(stream);
-            asio::co_spawn(stream->get_executor(), converse(stream),
+            auto stream = std::make_shared<beast::tcp_stream>(std::move(socket));
+            const auto place = connections_.insert(connections_.end(), stream);
+            asio::co_spawn(strand, converse(std::move(stream)),
                            asio::bind_executor(
-                               control_, [this, stream](std::exception_ptr) { connections_.erase(stream); }));
+                               control_, [this, place](std::exception_ptr) { connections_.erase(place); }));
         }
     }
 
-    asio::awaitable<void> converse(stream_ptr stream) {
+    asio::awaitable<void> converse(std::shared_ptr<beast::tcp_stream> stream) {
         beast::flat_buffer buffer;
         for (bool more = true; more;) {
             request asked;
@@ -279,12 +277,15 @@ private:
         co_await signals_.async_wait(asio::use_awaitable);
         stopping_ = true;
         acceptor_.close();
-        for (const auto& stream : connections_) {
-            // Ends the wait for a next request, and lets an answer that is being made go out.
-            asio::post(stream->get_executor(), [stream] {
-                error_code gone;
-                stream->socket().shutdown(tcp::socket::shutdown_receive, gone);
-            });
+        for (const auto& connection : connections_) {
+            if (auto stream = connection.lock()) {
+                // Ends the wait for a next request, and lets an answer that is being made go out.
+                const auto strand = stream->get_executor();
+                asio::post(strand, [stream = std::move(stream)] {
+                    error_code gone;
+                    stream->socket().shutdown(tcp::socket::shutdown_receive, gone);
+                });
+            }
         }
         co_await service_.drain();
     }
@@ -294,7 +295,7 @@ private:
     service service_;
     tcp::acceptor acceptor_;
     asio::signal_set signals_;
-    std::unordered_set<stream_ptr> connections_;
+    std::list<std::weak_ptr<beast::tcp_stream>> connections_; // each is its own strand's to destroy
     std::atomic<bool> stopping_ = false;
 };
 
