@@ -71,9 +71,9 @@ public:
         }
     }
 
-    /// Who has started a load lets others run even if it ended at once: a loop of such loads would starve
-    /// them.
-    [[nodiscard]] bool has_to_wait() const { return share_ && (started_ || !group_.ended(**share_)); }
+    /// False where the request found an answer of its own. A flight is waited for even if it has just ended:
+    /// a loop of loads that never suspend would starve the others.
+    [[nodiscard]] bool has_to_wait() const noexcept { return share_.has_value(); }
 
     /// An operation to be `co_await`ed once, until the flight has ended.
     [[nodiscard]] auto wait() { return group_.wait(waiter_, **share_); }
