@@ -24,6 +24,40 @@
 
 namespace acache::detail {
 
+/// The look-ups of a batch over an asynchronous backend that are not counted yet: what becomes of them is
+/// known when the backend has answered. Those that never come so far are misses.
+template <class State>
+class batch_tally {
+public:
+    explicit batch_tally(State& state) noexcept : state_(state) {}
+    batch_tally(const batch_tally&) = delete;
+    batch_tally& operator=(const batch_tally&) = delete;
+    ~batch_tally() { settle(counter::misses, open_); }
+
+    void add() noexcept { ++open_; }
+    void settle(counter as, std::size_t n = 1) noexcept {
+        open_ -= n;
+        state_.count(as, n);
+    }
+
+private:
+    State& state_;
+    std::size_t open_ = 0;
+};
+
+template <class State>
+using batch_tally_ptr = std::shared_ptr<batch_tally<State>>;
+
+/// Null where look-ups are counted as they are made.
+template <class State>
+[[nodiscard]] batch_tally_ptr<State> make_batch_tally(State& state) {
+    if constexpr (State::synchronous) {
+        return nullptr;
+    } else {
+        return std::make_shared<batch_tally<State>>(state);
+    }
+}
+
 /// The work of a batch of flights: look in an asynchronous backend, call the batch function for what is
 /// missing and still wanted, store.
 ///
@@ -36,14 +70,15 @@ public:
     using V = typename State::value_type;
     using job = typename State::job;
 
-    batch_load(Fn fn, load_options options) : fn_(std::move(fn)), options_(options) {}
+    batch_load(Fn fn, load_options options, batch_tally_ptr<State> tally)
+        : fn_(std::move(fn)), options_(options), tally_(std::move(tally)) {}
 
     asio::awaitable<void> operator()(job& j) {
         auto& self = static_cast<State&>(j.group());
         flights_.assign(j.flights.begin(), j.flights.end());
         keep_wanted(self);
         if constexpr (!State::synchronous) {
-            self.count(counter::misses, j.flights.size() - flights_.size());
+            tally_->settle(counter::misses, j.flights.size() - flights_.size());
             if (!flights_.empty()) {
                 co_await take_stored(self);
                 keep_wanted(self);
@@ -99,7 +134,7 @@ private:
         auto found = co_await read_many(self, keys_);
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             const auto& entry = found[places_[i]];
-            self.count(entry ? counter::hits : counter::misses);
+            tally_->settle(entry ? counter::hits : counter::misses);
             if (entry) {
                 finish_found(self, *flights_[i], *entry);
             }
@@ -162,6 +197,7 @@ private:
 
     Fn fn_;
     const load_options options_;
+    const batch_tally_ptr<State> tally_;
     std::vector<typename State::flight_ptr> flights_;
     std::vector<K> keys_;
     std::vector<std::size_t> places_; // of each flight's key
@@ -237,12 +273,19 @@ public:
     template <class Make>
     [[nodiscard]] auto add(Make make) {
         if (!job_) {
-            job_ = self_.make_job(batch_load<State, Fn>(std::move(fn_), options_), options_.load_timeout);
+            tally_ = make_batch_tally(self_);
+            job_ = self_.make_job(batch_load<State, Fn>(std::move(fn_), options_, tally_),
+                                  options_.load_timeout);
         }
-        return make(job_);
+        auto flight = make(job_);
+        if (tally_) {
+            tally_->add();
+        }
+        return flight;
     }
 
     void launch() {
+        tally_ = nullptr; // the job's from now on
         if (job_) {
             job_->board().submit(*job_);
         }
@@ -253,6 +296,7 @@ private:
     Fn& fn_;
     const load_options options_;
     typename State::job_ptr job_;
+    batch_tally_ptr<State> tally_;
 };
 
 /// Fresh values, flights under way and one batch for the rest, gathered in one map.

@@ -102,6 +102,9 @@ void finish_loaded(State& self, typename State::flight_type& flight, typename St
 template <class State>
 asio::awaitable<void> store_loaded(State& self, typename State::flight_type& flight,
                                    const typename State::value_type& value, typename State::stamps s) {
+    if (!self.joinable(flight)) {
+        co_return; // nor does it wait for the write that fenced it
+    }
     std::exception_ptr failure;
     try {
         write_turns::turn turn(self.stored().turns, flight.hash);

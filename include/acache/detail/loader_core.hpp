@@ -187,6 +187,9 @@ private:
                 }
                 throw;
             }
+            if (loader_.open_tally_) {
+                loader_.open_tally_->add();
+            }
             if (batch->flights.size() >= loader_.options_.max_batch_size) {
                 loader_.close_open();
                 full_.push_back(batch);
@@ -216,14 +219,18 @@ private:
         return std::static_pointer_cast<loader_over>(this->shared_from_this());
     }
 
+    // Wants the mutex.
     [[nodiscard]] job_ptr make_batch() {
         shared_function fn{self(), board_operation(state_->shared_board())};
-        return state_->make_job(batch_load<State, shared_function>(std::move(fn), load_options{}),
-                                std::nullopt, std::shared_ptr<job_board>(this->shared_from_this(), &board_));
+        open_tally_ = make_batch_tally(*state_);
+        return state_->make_job(
+            batch_load<State, shared_function>(std::move(fn), load_options{}, open_tally_), std::nullopt,
+            std::shared_ptr<job_board>(this->shared_from_this(), &board_));
     }
 
     // Wants the mutex.
     void close_open() {
+        open_tally_.reset();
         open_.reset();
         window_.reset();
     }
@@ -372,8 +379,9 @@ private:
     batch_board board_;
 
     std::mutex mutex_;
-    job_ptr open_;                // the batch that takes keys
-    std::optional<timer> window_; // of the open batch
+    job_ptr open_;                      // the batch that takes keys
+    batch_tally_ptr<State> open_tally_; // of the open batch
+    std::optional<timer> window_;       // of the open batch
 };
 
 } // namespace acache::detail
