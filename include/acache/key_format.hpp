@@ -64,15 +64,16 @@ void append_fast(key_buffer& out, const T& value) {
 /// separates it from the next: keys made of several free strings want a typed key instead.
 template <class... Args>
 class basic_key_format {
-    static_assert((detail::formattable<Args> && ...),
-                  "acache::key_format: an argument has a type that cannot be formatted; give the type a "
-                  "formatter, or make the key with a function");
     using parser = detail::key_format_parser<sizeof...(Args)>;
 
 public:
     /// `text` must live as long as the format, as a literal does.
     template <std::convertible_to<std::string_view> Text>
     consteval basic_key_format(const Text& text) : text_(text) {
+        // Here and not in the class, which is also named where overloads are weighed and no format is given.
+        static_assert((detail::formattable<Args> && ...),
+                      "acache::key_format: an argument has a type that cannot be formatted; give the type a "
+                      "formatter, or make the key with a function");
         const parser parsed{text_,
                             {detail::key_argument{detail::fast_key_argument<std::remove_cvref_t<Args>>,
                                                   std::is_arithmetic_v<std::remove_cvref_t<Args>>}...}};
