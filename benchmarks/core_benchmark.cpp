@@ -17,10 +17,15 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+#if __has_include(<malloc.h>)
+#include <malloc.h>
+#endif
 
 namespace asio = boost::asio;
 using asio::awaitable;
@@ -170,4 +175,15 @@ BENCHMARK(read_through_of_distinct_keys);
 
 } // namespace
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+#ifdef M_TRIM_THRESHOLD
+    // A burst of frames comes and goes with every iteration: without this the C library gives their pages back to
+    // the system each time, which a service under load does not see.
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+    benchmark::Initialize(&argc, argv);
+    if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
+        return 1;
+    }
+    benchmark::RunSpecifiedBenchmarks();
+}
