@@ -201,6 +201,24 @@ provide_catch2() {
     note "$catch2_dir"
 }
 
+# Boost.Context of the system's Boost, for the one test that calls from a stackful coroutine, which is left out
+# without it. Sets boost_context, the library.
+provide_boost_context() {
+    say "Boost.Context, unpacked under build/deps"
+    boost_context=
+    local version package
+    version=$(sed -n 's/#define BOOST_LIB_VERSION "\([0-9]*\)_\([0-9]*\).*"/\1.\2/p' \
+        "${boost_dir}/usr/include/boost/version.hpp" 2>/dev/null)
+    package=libboost-context$version-dev
+    if have_apt && [ -n "$version" ]; then
+        first_known "$package" >/dev/null || update_lists
+        if first_known "$package" >/dev/null && unpack_package "$deps/$package" "$package" apt-get; then
+            boost_context=$(find "$deps/$package" -name libboost_context.a)
+        fi
+    fi
+    note "${boost_context:-not to be had here}"
+}
+
 # Prometheus' checker of metrics, which one test asks; without it that test is skipped.
 provide_promtool() {
     say "promtool, from Debian's prometheus package, unpacked under build/deps"
