@@ -1,0 +1,16 @@
+// expect: the cache.s key cannot be made of the arguments
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+
+#include <acache/async_cache.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <string>
+
+int main() {
+    boost::asio::io_context context;
+    acache::async_cache<int, int> cache(context);
+    auto fn = cache.cached([](std::string s) -> boost::asio::awaitable<int> { co_return s.empty(); });
+    return fn.key("text");
+}
