@@ -18,6 +18,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -148,8 +149,12 @@ public:
     using batches = std::vector<std::vector<int>>;
     using results = std::vector<load_result<std::string>>;
 
+private:
+    std::shared_ptr<int> count_ = std::make_shared<int>(0);
+
+public:
     batches seen;
-    int running = 0;
+    const int& running = *count_;
     int at_once = 0; // the most that ran together
     int ended = 0;   // that were not cancelled
     std::function<load_result<std::string>(int)> answer = [](int key) {
@@ -175,11 +180,12 @@ public:
     }
 
 private:
+    // A batch that goes with its context may go after the source.
     struct visit {
-        explicit visit(source& s) : self(s) { self.at_once = std::max(self.at_once, ++self.running); }
+        explicit visit(source& s) : count(s.count_) { s.at_once = std::max(s.at_once, ++*count); }
         visit(const visit&) = delete;
-        ~visit() { --self.running; }
-        source& self;
+        ~visit() { --*count; }
+        std::shared_ptr<int> count;
     };
 
     asio::awaitable<results> run(std::vector<int> keys) {
