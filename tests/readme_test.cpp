@@ -287,7 +287,7 @@ struct document_key {
 
     bool operator==(const document_key&) const = default;
     friend std::size_t hash_value(const document_key& key) {
-        return acache::hash<std::tuple<std::string, std::string>>{}({key.tenant, key.path});
+        return acache::hash<std::tuple<std::string_view, std::string_view>>{}({key.tenant, key.path});
     }
 };
 // [/typed key]
@@ -343,7 +343,7 @@ TEST_CASE("a key function makes the key of the arguments") {
 // ---- Backends ------------------------------------------------------------------------------------------
 
 // [backend]
-/// Entries in a map that only ever grows.
+/// Entries in a map, as many as there are.
 template <class K, class V>
 class map_backend {
 public:
@@ -448,12 +448,12 @@ TEST_CASE("a user is asked for again after a minute") {
 // [/testing time]
 
 // [testing backend]
-TEST_CASE("a second level that is down costs a load, and no more") {
+TEST_CASE("a backend that is down costs a load, and no more") {
     using namespace acache::testing;
     manual_clock::reset();
     asio::io_context context;
     stepper steps(context);
-    scripted_backend<std::string, user> remote; // a handle: the copy in the cache is the same backend
+    scripted_backend<std::string, user> remote; // a handle: its copy in the cache is the same backend
     acache::async_cache<std::string, user, scripted_backend<std::string, user>> cache{context, remote};
     database db;
     auto get_user = cache.cached("user:{}", [&db](std::int64_t id) { return db.find(id); });
@@ -492,8 +492,8 @@ asio::awaitable<T> with_deadline(asio::awaitable<T> work, std::chrono::nanosecon
         asio::cancellation_signal signal;
         bool late = false;
     };
-    const auto state =
-        std::make_shared<shared>(); // the timer's handler may run when this coroutine has ended
+    // Shared, since the timer's handler may run when this coroutine has ended.
+    const auto state = std::make_shared<shared>();
     const auto executor = co_await asio::this_coro::executor;
     asio::steady_timer timer(executor, std::chrono::duration_cast<asio::steady_timer::duration>(limit));
     timer.async_wait([state](error_code error) {
@@ -612,9 +612,9 @@ TEST_CASE("the cache's own deadline is of a load, not of a call") {
     stepper steps(context);
     database db;
     acache::async_cache<std::string, user, backend> cache{context, backend{100}};
+    auto find_user = [&db](std::int64_t id) { return db.find_never(id); };
     // [load_timeout]
-    auto get_user =
-        cache.cached("user:{}", [&db](std::int64_t id) { return db.find_never(id); }, {.load_timeout = 2s});
+    auto get_user = cache.cached("user:{}", find_user, {.load_timeout = 2s});
     // [/load_timeout]
     std::exception_ptr failure;
     asio::co_spawn(context, get_user(42), [&](std::exception_ptr error, const user&) { failure = error; });
@@ -686,6 +686,7 @@ TEST_CASE("a call from a stackful coroutine") {
     acache::async_cache<std::string, user> cache{context};
     auto get_user = cache.cached("user:{}", [&db](std::int64_t id) { return db.find(id); });
     int arrived = 0;
+    auto answer = [&](const user& found) { arrived += found.id == 42 ? 1 : 0; };
     auto rethrow = [](std::exception_ptr error) {
         if (error) {
             std::rethrow_exception(error);
@@ -696,7 +697,7 @@ TEST_CASE("a call from a stackful coroutine") {
         context,
         [&](asio::yield_context yield) {
             user found = await_in(yield, get_user(42));
-            arrived += found.id == 42 ? 1 : 0;
+            answer(found);
         },
         rethrow);
     // [/yield]
