@@ -27,7 +27,7 @@ struct guard {
     std::shared_ptr<int> alive;
 };
 
-enum class end_order { context_first, cache_first, cache_while_running };
+enum class end_order { context_first, other_first, cache_first, cache_while_running };
 
 template <class Kind>
 struct env {
@@ -85,7 +85,8 @@ inline std::size_t run_for(asio::io_context& a, asio::io_context& b, std::size_t
     stepper first(a);
     stepper second(b);
     std::size_t count = 0;
-    while (count != n && (first.step() || second.step())) {
+    // In turns, so that neither is always done when the other begins.
+    while (count != n && (count % 2 == 0 ? first.step() || second.step() : second.step() || first.step())) {
         ++count;
     }
     return count;
@@ -93,8 +94,8 @@ inline std::size_t run_for(asio::io_context& a, asio::io_context& b, std::size_t
 
 template <class Kind, class Start>
 void end_at_every_point(acache::cache_options options, Start start) {
-    for (const auto order :
-         {end_order::context_first, end_order::cache_first, end_order::cache_while_running}) {
+    for (const auto order : {end_order::context_first, end_order::other_first, end_order::cache_first,
+                             end_order::cache_while_running}) {
         for (std::size_t n = 0;; ++n) {
             std::size_t ran = 0;
             std::shared_ptr<int> alive;
@@ -111,6 +112,9 @@ void end_at_every_point(acache::cache_options options, Start start) {
                 } else if (order == end_order::cache_first) {
                     e.cache.reset();
                     e.context.reset();
+                } else if (order == end_order::other_first) {
+                    e.other.reset();
+                    stepper(*e.context).run_until_idle();
                 } else {
                     e.context.reset();
                 }

@@ -191,13 +191,17 @@ public:
 
     /// Contract C10.
     static asio::awaitable<void> close(std::shared_ptr<flight_group> self) {
-        self->check_not_inside(co_await asio::this_coro::executor, nullptr);
+        const asio::any_io_executor executor = co_await asio::this_coro::executor;
+        self->check_not_inside(executor, nullptr);
+        self->watch(asio::query(executor, asio::execution::context));
         self->shut();
         waiter w;
         co_await self->wait_idle(w);
     }
     static asio::awaitable<void> drain(std::shared_ptr<flight_group> self) {
-        self->check_not_inside(co_await asio::this_coro::executor, nullptr);
+        const asio::any_io_executor executor = co_await asio::this_coro::executor;
+        self->check_not_inside(executor, nullptr);
+        self->watch(asio::query(executor, asio::execution::context));
         self->board.drain();
         waiter w;
         co_await self->wait_idle(w);
