@@ -320,6 +320,7 @@ TEST_CASE("C06 A batch that takes longer than load_timeout fails all its keys, a
     CHECK(one.error() == errc::load_timeout);
     CHECK(code_of(many.value()[0]) == errc::load_timeout);
     CHECK(code_of(many.value()[1]) == errc::load_timeout);
+    CHECK(t.metrics().load_failures == 2);
     // The keys are free, but the batch counts against the cap until it has ended.
     call again(t.context, loader.load(1));
     t.steps.run_until_idle();
