@@ -157,26 +157,32 @@ private:
     // callers who went on one by one would not meet again in one batch.
     asio::awaitable<void> finish(State& self, std::vector<load_result<V>>& results) {
         const auto stamps = self.stamp(load_context(), options_);
-        std::vector<typename State::outcome_type> outcomes(flights_.size());
+        std::vector<std::optional<entry<V>>> entries(flights_.size());
         for (std::size_t i = 0; i != flights_.size(); ++i) {
-            outcomes[i].created = stamps.created;
-            take(results[places_[i]], outcomes[i]);
+            typename State::outcome_type outcome;
+            outcome.created = stamps.created;
+            take(results[places_[i]], outcome);
+            if constexpr (!State::synchronous) {
+                if (!outcome.error) {
+                    auto own = stamps;
+                    entries[i] = make_entry(self, *outcome.value, own);
+                }
+                self.put_down(*flights_[i], std::move(outcome));
+            } else if (outcome.error) {
+                self.finish(*flights_[i], std::move(outcome), [] {});
+            } else {
+                store_and_finish(self, *flights_[i], std::move(outcome), stamps);
+            }
         }
         if constexpr (!State::synchronous) {
             for (std::size_t i = 0; i != flights_.size(); ++i) {
-                if (!outcomes[i].error) {
-                    co_await store_loaded(self, *flights_[i], *outcomes[i].value, stamps);
+                if (entries[i]) {
+                    co_await store_loaded(self, *flights_[i], std::move(entries[i]), true);
                 }
             }
-        }
-        for (std::size_t i = 0; i != flights_.size(); ++i) {
-            if constexpr (State::synchronous) {
-                if (!outcomes[i].error) {
-                    finish_loaded(self, *flights_[i], std::move(outcomes[i]), stamps);
-                    continue;
-                }
+            for (const auto& flight : flights_) {
+                self.finish_loaded(*flight);
             }
-            self.finish(*flights_[i], std::move(outcomes[i]), [] {});
         }
         co_return;
     }
@@ -210,10 +216,14 @@ public:
     using K = typename State::key_type;
     using V = typename State::value_type;
 
-    batch_request(State& self, Batch& batch, K key)
-        : self_(&self), batch_(&batch), key_(std::move(key)), hash_(self.stored().hash(key_)) {}
+    /// A key that cannot be hashed fails alone, when it is entered.
+    batch_request(State& self, Batch& batch, K key) : self_(&self), batch_(&batch), key_(std::move(key)) {}
 
-    [[nodiscard]] std::size_t hash() const noexcept { return hash_; }
+    /// Asked for once.
+    [[nodiscard]] std::size_t hash() {
+        hash_ = self_->stored().hash(key_);
+        return hash_;
+    }
     [[nodiscard]] const K& query() const noexcept { return key_; }
     [[nodiscard]] static bool replace() noexcept { return false; }
 
@@ -221,7 +231,7 @@ public:
         if constexpr (State::store_type::answers_locally) {
             found_ = std::move(self_->ask(key_, hash_).found());
         }
-        if (found_) {
+        if (found_ && !std::exchange(counted_, true)) {
             self_->count(counter::hits);
         }
         return found_.has_value();
@@ -230,12 +240,16 @@ public:
     template <class Make>
     [[nodiscard]] auto add(Make make) {
         auto flight = batch_->add(std::move(make));
-        if constexpr (State::synchronous) {
+        if (State::synchronous && !std::exchange(counted_, true)) {
             self_->count(counter::misses);
         }
         return flight;
     }
-    void joined() { self_->count(counter::coalesced); }
+    void joined() {
+        if (!std::exchange(counted_, true)) {
+            self_->count(counter::coalesced);
+        }
+    }
     void launch() { batch_->launch(); }
     /// The request has neither found an answer nor a flight to wait for.
     void fail(std::exception_ptr error) { error_ = std::move(error); }
@@ -259,9 +273,10 @@ private:
     State* self_;
     Batch* batch_;
     K key_;
-    std::size_t hash_;
+    std::size_t hash_ = 0;
     std::optional<entry<V>> found_;
     std::exception_ptr error_;
+    bool counted_ = false;
 };
 
 /// A batch of a single bulk operation.

@@ -65,23 +65,29 @@ void finish_found(State& self, typename State::flight_type& flight, entry<typena
     self.finish(flight, std::move(outcome), [] {});
 }
 
-/// Ends a flight of a cache over a synchronous backend: stores and ends in one step.
+/// The entry of a loaded value. Empty where it is not to be stored, or cannot be, since it cannot be copied:
+/// then who waits for it gets the exception from his own copy, and what is stored stays.
 template <class State>
-void finish_loaded(State& self, typename State::flight_type& flight, typename State::outcome_type outcome,
-                   typename State::stamps s) {
-    using V = typename State::value_type;
-    auto& store = self.stored();
-    std::optional<entry<V>> fresh;
+[[nodiscard]] std::optional<entry<typename State::value_type>>
+make_entry(State& self, const typename State::value_type& value, typename State::stamps& s) {
+    std::optional<entry<typename State::value_type>> fresh;
     if (s.alive) {
         try {
-            fresh.emplace(*outcome.value, s.created, s.expires);
+            fresh.emplace(value, s.created, s.expires);
         } catch (...) {
-            // A value that cannot be copied is not stored; who waits for it gets the exception from his own
-            // copy.
             self.count(counter::backend_failures);
             s.keep_older = true;
         }
     }
+    return fresh;
+}
+
+/// Ends a flight of a cache over a synchronous backend: stores and ends in one step.
+template <class State>
+void store_and_finish(State& self, typename State::flight_type& flight, typename State::outcome_type outcome,
+                      typename State::stamps s) {
+    auto& store = self.stored();
+    auto fresh = make_entry(self, *outcome.value, s);
     std::optional<decltype(store.set(flight.key, std::move(*fresh), flight.hash))> displaced;
     std::optional<decltype(store.erase(flight.key, flight.hash))> removed;
     self.finish(flight, std::move(outcome), [&] {
@@ -101,7 +107,7 @@ void finish_loaded(State& self, typename State::flight_type& flight, typename St
 /// unless a fence came first. The flight is to be ended after that.
 template <class State>
 asio::awaitable<void> store_loaded(State& self, typename State::flight_type& flight,
-                                   const typename State::value_type& value, typename State::stamps s) {
+                                   std::optional<entry<typename State::value_type>> fresh, bool keep_older) {
     if (!self.joinable(flight)) {
         co_return; // nor does it wait for the write that fenced it
     }
@@ -112,10 +118,9 @@ asio::awaitable<void> store_loaded(State& self, typename State::flight_type& fli
             co_await turn.come();
         }
         if (self.joinable(flight)) {
-            if (s.alive) {
-                entry<typename State::value_type> fresh(value, s.created, s.expires);
-                co_await self.stored().backend().set(flight.key, std::move(fresh));
-            } else if (!s.keep_older) {
+            if (fresh) {
+                co_await self.stored().backend().set(flight.key, std::move(*fresh));
+            } else if (!keep_older) {
                 co_await self.stored().backend().erase(flight.key);
             }
         }
@@ -165,13 +170,15 @@ struct single_load {
             self.finish(*flight, std::move(outcome), [] {});
             co_return;
         }
-        const auto stamps = self.stamp(context, options);
+        auto stamps = self.stamp(context, options);
         outcome.created = stamps.created;
         if constexpr (State::synchronous) {
-            finish_loaded(self, *flight, std::move(outcome), stamps);
+            store_and_finish(self, *flight, std::move(outcome), stamps);
         } else {
-            co_await store_loaded(self, *flight, *outcome.value, stamps);
-            self.finish(*flight, std::move(outcome), [] {});
+            auto fresh = make_entry(self, *outcome.value, stamps);
+            self.put_down(*flight, std::move(outcome));
+            co_await store_loaded(self, *flight, std::move(fresh), stamps.keep_older);
+            self.finish_loaded(*flight);
         }
     }
 };
@@ -182,9 +189,11 @@ class load_request {
 public:
     using V = typename State::value_type;
 
-    load_request(State& self, const Query& query, Load& load, load_options options, load_mode mode)
+    /// `listener`, which may be null, hears of the end of a flight that is made for this request.
+    load_request(State& self, const Query& query, Load& load, load_options options, load_mode mode,
+                 std::shared_ptr<flight_listener> listener = nullptr)
         : self_(self), query_(query), load_(load), options_(options), mode_(mode),
-          hash_(self.stored().hash(query)) {}
+          listener_(std::move(listener)), hash_(self.stored().hash(query)) {}
 
     [[nodiscard]] std::size_t hash() const noexcept { return hash_; }
     [[nodiscard]] const Query& query() const noexcept { return query_; }
@@ -202,20 +211,28 @@ public:
     template <class Make>
     [[nodiscard]] auto add(Make make) {
         using body = single_load<State, Load>;
-        job_ =
-            self_.make_job(body{std::move(load_), options_, mode_, lookup_tally<State>(self_, mode_.counts)},
-                           options_.load_timeout);
-        return make(job_);
+        job_ = self_.make_job(
+            body{std::move(load_), options_, mode_, lookup_tally<State>(self_, mode_.counts && !joined_)},
+            options_.load_timeout);
+        auto flight = make(job_);
+        flight->listener = std::move(listener_);
+        return flight;
     }
 
-    void joined() { count(counter::coalesced); }
+    void joined() {
+        if (!std::exchange(joined_, true)) {
+            count(counter::coalesced);
+        }
+    }
     void launch() { job_->board().submit(*job_); }
 
     /// What the caller gets.
     [[nodiscard]] lookup_result<V> result(const typename State::flight_type* flight, bool started) {
         using enum lookup_source;
         if (flight == nullptr) {
-            count(counter::hits);
+            if (!joined_) {
+                count(counter::hits);
+            }
             return {std::move(found_->value), hit, State::age(found_->created)};
         }
         const auto& outcome = flight->outcome;
@@ -240,9 +257,11 @@ private:
     Load& load_;
     const load_options options_;
     const load_mode mode_;
+    std::shared_ptr<flight_listener> listener_;
     const std::size_t hash_;
     std::optional<entry<V>> found_;
     typename State::job_ptr job_;
+    bool joined_ = false;
 };
 
 /// The way past the store: joins the key's flight or starts one.
@@ -252,12 +271,16 @@ load(std::shared_ptr<State> self, Key kept, Load loader, load_options options, l
     const auto& query = query_of(kept);
     load_request<State, std::remove_cvref_t<decltype(query)>, Load> request(*self, query, loader, options,
                                                                             mode);
-    flight_caller<typename State::group> caller(*self, co_await asio::this_coro::executor);
-    caller.enter(request);
-    if (caller.has_to_wait()) {
-        co_await caller.wait();
+    for (;;) {
+        flight_caller<typename State::group> caller(*self, co_await asio::this_coro::executor);
+        caller.enter(request);
+        if (caller.has_to_wait()) {
+            co_await caller.wait();
+        }
+        if (!caller.withdrawn()) {
+            co_return request.result(caller.flight(), caller.started());
+        }
     }
-    co_return request.result(caller.flight(), caller.started());
 }
 
 /// The whole way: a hit returns from here, in one frame and without suspending.

@@ -84,7 +84,7 @@ public:
         return e.expires == time_point::max() || !e.expired(clock_type::now());
     }
 
-    [[nodiscard]] static std::optional<entry<V>> if_fresh(std::optional<entry<V>> found) noexcept {
+    [[nodiscard]] static std::optional<entry<V>> if_fresh(std::optional<entry<V>> found) {
         if (found && !fresh(*found)) {
             found.reset();
         }

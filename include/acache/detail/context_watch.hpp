@@ -40,6 +40,13 @@ private:
         asio::execution_context* context;
     };
 
+    // Wants the mutex. A later context may stand at the address of the one that goes.
+    void forget(const link& gone) noexcept {
+        auto* context = gone.context;
+        first_.compare_exchange_strong(context, nullptr, std::memory_order_acq_rel);
+        links_.remove_if([&](const link& l) { return &l == &gone; });
+    }
+
     // One mutex for all links: they are made once an object and context, and broken from either side.
     inline static std::mutex mutex_;
     std::list<link> links_;
@@ -68,11 +75,10 @@ private:
     std::shared_ptr<context_watcher> take_one() {
         const std::lock_guard lock{context_watcher::mutex_};
         while (!links_.empty()) {
-            auto& l = links_.front();
-            links_.pop_front();
-            l.context = nullptr;
-            if (auto owner = l.owner->weak_from_this().lock()) {
-                return owner;
+            auto& owner = *links_.front().owner;
+            owner.forget(links_.front());
+            if (auto living = owner.weak_from_this().lock()) {
+                return living;
             }
         }
         return nullptr;

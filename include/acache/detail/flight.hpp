@@ -29,6 +29,16 @@ struct flight_outcome {
     time_point created{};
     /// The value was found in the backend, and no loader ran.
     bool found = false;
+    /// Taken back by the loader whose batch it was part of, which has closed. Who has a loader of his own and
+    /// only joined may go on with that.
+    bool withdrawn = false;
+};
+
+/// Hears that a flight has ended. Called with no lock held.
+class flight_listener {
+public:
+    virtual ~flight_listener() = default;
+    virtual void flight_ended() = 0;
 };
 
 /// One running load of one key. The job that runs it keeps it alive, and so does each caller.
@@ -53,7 +63,12 @@ public:
     bool abandoned = false;
     bool ended = false;
 
-    /// Written once, before `ended`; constant from then on.
+    /// The loader has brought the outcome, which is being stored.
+    bool loaded = false;
+    /// May be null.
+    std::shared_ptr<flight_listener> listener;
+
+    /// Constant once `ended` is true.
     flight_outcome<V> outcome;
 };
 

@@ -83,6 +83,10 @@ public:
         return share_ ? &**share_ : nullptr;
     }
     [[nodiscard]] bool started() const noexcept { return started_; }
+    /// The flight was somebody else's, who has taken it back: the caller may enter anew.
+    [[nodiscard]] bool withdrawn() const noexcept {
+        return share_ && !started_ && (*share_)->outcome.withdrawn;
+    }
 
 private:
     Group& group_;

@@ -72,7 +72,8 @@ public:
 
     flight_group(asio::any_io_executor executor, flight_settings settings)
         : table(settings.shards, settings.finish_abandoned), board(settings.max_jobs),
-          executor_(std::move(executor)), load_timeout_(settings.load_timeout) {
+          executor_(std::move(executor)), context_(&asio::query(executor_, asio::execution::context)),
+          load_timeout_(settings.load_timeout) {
         watch(asio::query(executor_, asio::execution::context));
     }
 
@@ -159,6 +160,7 @@ public:
             if (of == nullptr || of == &f->job->board()) {
                 outcome_type outcome;
                 outcome.error = closed;
+                outcome.withdrawn = of != nullptr;
                 this->finish(*f, std::move(outcome), [] {});
                 jobs.push_back(f->job);
             }
@@ -209,10 +211,9 @@ public:
     }
 
     void context_gone(asio::execution_context& context) override {
-        const bool own = executor_ && &asio::query(executor_, asio::execution::context) == &context;
         this->discard_waiters_of(context);
         board.discard_waiters_of(context);
-        if (own) {
+        if (&context == context_) {
             shut();
             executor_ = {};
         }
@@ -225,6 +226,9 @@ private:
     friend class load_run;
 
     void time_out(job& j) {
+        for (const auto& f : j.flights) {
+            this->finish_loaded(*f);
+        }
         on_timeout(
             this->fail_all(j, std::make_exception_ptr(boost::system::system_error(errc::load_timeout))));
         j.board().cancel(j);
@@ -237,6 +241,7 @@ private:
     }
 
     asio::any_io_executor executor_;
+    const asio::execution_context* const context_;
     const std::optional<std::chrono::nanoseconds> load_timeout_;
 };
 

@@ -13,8 +13,10 @@
 #include <atomic>
 #include <cstddef>
 #include <exception>
+#include <list>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -62,57 +64,54 @@ public:
     /// the lock), and, for whoever enters it, `joined()` and `launch()` (submits that job).
     template <class Request>
     [[nodiscard]] flight_ptr join_or_add(Request& request, bool& started) {
-        load_job_ptr orphan;
+        orphan_guard orphan;
         flight_ptr result;
+        const std::size_t hash = request.hash();
         {
-            auto& s = shard_of(request.hash());
+            auto& s = shard_of(hash);
             const std::lock_guard lock{s.mutex};
-            result = s.find(request.hash(), request.query());
+            result = s.find(hash, request.query());
             if (result && request.replace()) {
-                orphan = detach(s, *result);
+                orphan.job = detach(s, *result);
                 result = nullptr;
             }
             if (!result && !request.found()) {
-                result = request.add([&](const flight_job_ptr& j) { return make_flight(s, request, j); });
+                result = request.add(
+                    [&](const flight_job_ptr& j) { return make_flight(s, request.query(), hash, j); });
                 started = true;
             }
             if (result) {
                 ++result->interest;
             }
         }
-        cancel(orphan);
         return result;
     }
 
     /// One of the interested goes. With the last one the flight is detached, and its job cancelled if it has
     /// no other flight that is wanted, unless abandoned loads are to finish.
     void leave(flight_type& f) {
-        load_job_ptr orphan;
+        orphan_guard orphan;
         {
             auto& s = shard_of(f.hash);
             const std::lock_guard lock{s.mutex};
             if (--f.interest == 0 && !(finish_abandoned_ && f.joinable)) {
-                orphan = detach(s, f);
+                orphan.job = detach(s, f);
             }
         }
-        cancel(orphan);
     }
 
     /// Fences the flight of `key`, if there is one, and calls `write(bool)` with whether there was, before
     /// any other flight of that key can begin or end. Returns what `write` returns.
     template <class Q, class Write>
     auto fence(std::size_t hash, const Q& key, Write write) {
-        load_job_ptr orphan;
+        orphan_guard orphan;
         auto& s = shard_of(hash);
-        std::unique_lock lock{s.mutex};
+        const std::lock_guard lock{s.mutex};
         auto* f = s.find(hash, key);
         if (f != nullptr) {
-            orphan = detach(s, *f);
+            orphan.job = detach(s, *f);
         }
-        auto result = write(f != nullptr);
-        lock.unlock();
-        cancel(orphan);
-        return result;
+        return write(f != nullptr);
     }
 
     /// Calls `f(bool)` with whether `key` has a joinable flight, before any flight of that key can begin or
@@ -127,17 +126,12 @@ public:
     /// Fences every flight.
     void fence_all() {
         for_each_shard([this](shard_type& s) {
-            std::vector<load_job_ptr> orphans;
-            {
-                const std::lock_guard lock{s.mutex};
-                for (auto& f : s.running()) {
-                    if (f.joinable) {
-                        orphans.push_back(detach(s, f));
-                    }
+            std::list<orphan_guard> orphans;
+            const std::lock_guard lock{s.mutex};
+            for (auto& f : s.running()) {
+                if (f.joinable) {
+                    orphans.emplace_back().job = detach(s, f);
                 }
-            }
-            for (const auto& orphan : orphans) {
-                cancel(orphan);
             }
         });
     }
@@ -157,19 +151,17 @@ public:
     /// Ends the flight, if it has not ended: calls `commit()` if the result may be stored, frees the slot,
     /// and resumes the callers, in this order. `commit` runs under the lock and does not throw.
     template <class Commit>
-    bool finish(flight_type& f, outcome_type outcome, Commit commit) {
+    bool finish(flight_type& f, std::optional<outcome_type> outcome, Commit commit) {
         wait_list callers;
+        const wakeups::scope waking(wakeups_);
         {
             auto& s = shard_of(f.hash);
             const std::lock_guard lock{s.mutex};
             if (f.ended) {
                 return false;
             }
-            try {
-                f.outcome = std::move(outcome);
-            } catch (...) {
-                f.outcome.value.reset();
-                f.outcome.error = std::current_exception();
+            if (outcome) {
+                put(f, *outcome);
             }
             if (f.joinable) {
                 commit();
@@ -182,7 +174,31 @@ public:
         f.job->wanted.fetch_sub(f.abandoned ? 0 : 1, std::memory_order_relaxed);
         in_flight_.fetch_sub(1, std::memory_order_relaxed);
         callers.resume_all({});
+        if (const auto listener = std::move(f.listener)) {
+            listener->flight_ended();
+        }
         return true;
+    }
+
+    /// Puts down the outcome of a flight whose value takes time to store. Meanwhile a timeout ends the flight
+    /// with that outcome, and everything else with its own.
+    void put_down(flight_type& f, outcome_type outcome) {
+        const std::lock_guard lock{shard_of(f.hash).mutex};
+        if (!f.ended) {
+            put(f, outcome);
+            f.loaded = true;
+        }
+    }
+
+    /// Ends the flight with the outcome that was put down; no effect where none was.
+    void finish_loaded(flight_type& f) {
+        {
+            const std::lock_guard lock{shard_of(f.hash).mutex};
+            if (!f.loaded) {
+                return;
+            }
+        }
+        finish(f, std::nullopt, [] {});
     }
 
     /// Ends with `error` the flights of the job that have not ended; says how many those were.
@@ -234,10 +250,35 @@ public:
                 f.waiters.take_all_of(context, gone);
             }
         });
+        wakeups_.wait();
         gone.discard_all();
     }
 
 private:
+    /// Cancels the job that nobody wants any more, once the locks that were taken after it was made are free.
+    struct orphan_guard {
+        load_job_ptr job;
+
+        orphan_guard() = default;
+        orphan_guard(const orphan_guard&) = delete;
+        orphan_guard& operator=(const orphan_guard&) = delete;
+        ~orphan_guard() {
+            if (job) {
+                job->board().cancel(*job);
+            }
+        }
+    };
+
+    // A value that cannot be moved becomes an error.
+    static void put(flight_type& f, outcome_type& outcome) noexcept {
+        try {
+            f.outcome = std::move(outcome);
+        } catch (...) {
+            f.outcome.value.reset();
+            f.outcome.error = std::current_exception();
+        }
+    }
+
     using shard_type = flight_shard<K, V, KeyEqual>;
 
     [[nodiscard]] shard_type& shard_of(std::size_t hash) const noexcept {
@@ -253,9 +294,10 @@ private:
     }
 
     // Wants the shard's mutex, and whatever guards the flights of the job.
-    template <class Request>
-    [[nodiscard]] flight_ptr make_flight(shard_type& s, Request& request, const flight_job_ptr& j) {
-        flight_ptr made(new flight_type(K(request.query()), request.hash(), j));
+    template <class Q>
+    [[nodiscard]] flight_ptr make_flight(shard_type& s, const Q& key, std::size_t hash,
+                                         const flight_job_ptr& j) {
+        flight_ptr made(new flight_type(K(key), hash, j));
         j->flights.push_back(made);
         try {
             s.insert(*made);
@@ -278,16 +320,11 @@ private:
         return nullptr;
     }
 
-    static void cancel(const load_job_ptr& orphan) {
-        if (orphan) {
-            orphan->board().cancel(*orphan);
-        }
-    }
-
     const std::size_t shard_count_;
     const bool finish_abandoned_;
     std::unique_ptr<shard_type[]> shards_;
     std::atomic<std::size_t> in_flight_ = 0;
+    wakeups wakeups_;
 };
 
 } // namespace acache::detail

@@ -83,18 +83,17 @@ public:
 
     /// Nobody wants the job any more: a queued one is dropped, a running one gets its cancellation. One that
     /// is still being put together may yet be wanted again, and stays.
-    void cancel(load_job& job) { cancel(job, false); }
+    void cancel(load_job& job) { cancel(job, false, false); }
 
-    /// The same, and one that is still being put together is dropped too.
-    void drop(load_job& job) {
-        seal(job);
-        cancel(job, true);
-    }
+    /// The same whoever wants it. One that is still being put together is dropped too if it can be sealed;
+    /// else it is refused when it is submitted.
+    void drop(load_job& job) { cancel(job, true, seal(job)); }
 
     /// A started job has ended: the next one may run.
     void ended(load_job& job) {
         load_job_ptr next;
         wait_list idle;
+        const wakeups::scope waking(wakeups_);
         {
             const std::lock_guard lock{mutex_};
             job.stage_ = load_job::stage::ended;
@@ -120,6 +119,7 @@ public:
     }
     void end_operation() {
         wait_list idle;
+        const wakeups::scope waking(wakeups_);
         {
             const std::lock_guard lock{mutex_};
             --operations_;
@@ -176,6 +176,7 @@ public:
     /// Resumes `w`, if it is parked, after `change()` under the board's mutex.
     template <class Change>
     void wake(waiter& w, Change change) {
+        const wakeups::scope waking(wakeups_);
         {
             const std::lock_guard lock{mutex_};
             change();
@@ -194,6 +195,7 @@ public:
             idle_waiters_.take_all_of(context, gone);
             others_.take_all_of(context, gone);
         }
+        wakeups_.wait();
         gone.discard_all();
     }
 
@@ -201,14 +203,19 @@ public:
     [[nodiscard]] std::mutex& mutex() noexcept { return mutex_; }
 
 private:
-    /// Makes sure that a job that is still being put together gets no more flights. Called with no lock held.
-    virtual void seal(load_job&) {}
+    /// Makes sure that a job that is still being put together gets no more flights; whether it can. Called
+    /// with no lock held.
+    virtual bool seal(load_job&) { return false; }
 
-    void cancel(load_job& job, bool unsent_too) {
+    void cancel(load_job& job, bool wanted_too, bool unsent_too) {
         load_job_ptr dropped;
         wait_list idle;
+        const wakeups::scope waking(wakeups_);
         {
             const std::lock_guard lock{mutex_};
+            if (!wanted_too && job.wanted.load(std::memory_order_relaxed) != 0) {
+                return; // wanted again since the last caller left
+            }
             if (job.stage_ == load_job::stage::running) {
                 job.emit_cancellation();
             } else if (job.stage_ == load_job::stage::queued) {
@@ -266,6 +273,7 @@ private:
     job_list running_jobs_;
     wait_list idle_waiters_;
     wait_list others_;
+    wakeups wakeups_;
 };
 
 /// Counts as an operation of a board as long as it lives. Keeps the board's owner alive.

@@ -149,7 +149,10 @@ private:
         batch_board(loader_over& loader, std::size_t limit) : job_board(limit), loader_(loader) {}
 
     private:
-        void seal(load_job& batch) override { loader_.take_open(&batch); }
+        bool seal(load_job& batch) override {
+            loader_.take_open(&batch);
+            return true;
+        }
         loader_over& loader_;
     };
 
@@ -169,10 +172,21 @@ private:
     class ticket {
     public:
         explicit ticket(loader_over& loader) : loader_(loader) {}
+        ticket(const ticket&) = delete;
+        ticket& operator=(const ticket&) = delete;
+        /// An operation that failed between `add` and `launch` leaves no batch that nobody sends.
+        ~ticket() {
+            try {
+                launch();
+            } catch (...) {
+                return; // the batch has been dropped, and its callers told
+            }
+        }
 
         template <class Make>
         [[nodiscard]] auto add(Make make) {
             const std::lock_guard lock{loader_.mutex_};
+            full_.reserve(full_.size() + 1);
             const bool opens = !loader_.open_;
             if (opens) {
                 loader_.open_ = loader_.make_batch();
@@ -199,13 +213,19 @@ private:
             return flight;
         }
 
-        /// Sends what is full, and sees to it that what was opened will be sent.
+        /// Sends what is full, and sees to it that what was opened will be sent. A batch that cannot be seen
+        /// to is dropped.
         void launch() {
             for (const auto& batch : std::exchange(full_, {})) {
                 loader_.send(*batch);
             }
             if (const auto batch = std::exchange(opened_, nullptr)) {
-                loader_.arm(batch);
+                try {
+                    loader_.arm(batch);
+                } catch (...) {
+                    loader_.board_.drop(*batch);
+                    throw;
+                }
             }
         }
 
@@ -294,16 +314,20 @@ private:
         }
         ticket batch(*self);
         batch_request<State, ticket> request(state, batch, std::move(key));
-        flight_caller<typename State::group> caller(state, co_await asio::this_coro::executor);
-        caller.enter(request);
-        if (caller.has_to_wait()) {
-            co_await caller.wait();
+        for (;;) {
+            flight_caller<typename State::group> caller(state, co_await asio::this_coro::executor);
+            caller.enter(request);
+            if (caller.has_to_wait()) {
+                co_await caller.wait();
+            }
+            if (!caller.withdrawn() || !self->board_.admits(true)) {
+                auto result = request.result(caller.flight());
+                if (result.has_error()) {
+                    std::rethrow_exception(result.error());
+                }
+                co_return std::move(*result);
+            }
         }
-        auto result = request.result(caller.flight());
-        if (result.has_error()) {
-            std::rethrow_exception(result.error());
-        }
-        co_return std::move(*result);
     }
 
     static asio::awaitable<std::vector<load_result<V>>> do_load_many(std::shared_ptr<loader_over> self,

@@ -15,9 +15,11 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <mutex>
 #include <new>
+#include <thread>
 #include <type_traits>
 #include <utility>
 
@@ -129,6 +131,35 @@ private:
     asio::execution_context* context_ = nullptr;
     void (*act_)(waiter&, const error_code*) = nullptr;
     alignas(std::max_align_t) std::byte storage_[4 * sizeof(void*)];
+};
+
+/// Counts the wake-ups under way, for those who have to wait until none is: a waiter that has been taken off
+/// its list is still to be posted to its context, which must not go meanwhile.
+class wakeups {
+public:
+    /// To be made before the waiters are taken, and to last until they are resumed.
+    class scope {
+    public:
+        explicit scope(wakeups& all) noexcept : all_(all) {
+            all_.count_.fetch_add(1, std::memory_order_acq_rel);
+        }
+        scope(const scope&) = delete;
+        scope& operator=(const scope&) = delete;
+        ~scope() { all_.count_.fetch_sub(1, std::memory_order_acq_rel); }
+
+    private:
+        wakeups& all_;
+    };
+
+    /// Returns when the wake-ups begun before the call are over. They only post, so that is soon.
+    void wait() const noexcept {
+        while (count_.load(std::memory_order_acquire) != 0) {
+            std::this_thread::yield();
+        }
+    }
+
+private:
+    std::atomic<std::size_t> count_ = 0;
 };
 
 /// Waiters in the order in which they came. All members but `resume_all` and `discard_all` want the

@@ -13,6 +13,7 @@
 
 #include <concepts>
 #include <cstddef>
+#include <exception>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -23,16 +24,16 @@
 
 namespace acache::detail {
 
-/// Wakes a warm-up when one of its loads is over.
-class warmup_bell {
+/// Wakes a warm-up when one of its flights has ended.
+class warmup_bell final : public flight_listener {
 public:
     explicit warmup_bell(std::shared_ptr<job_board> board) : board_(std::move(board)) {}
 
-    void ring() {
+    void flight_ended() override {
         board_->wake(sleeper_, [this] { rung_ = true; });
     }
 
-    /// An operation to be `co_await`ed until `ring` has been called since the last one.
+    /// An operation to be `co_await`ed until a flight has ended since `heard` was last called.
     [[nodiscard]] auto wait() {
         return sleeper_.wait(board_->mutex(), [this](waiter& self) {
             return board_->park_unless(self, [this] { return rung_; });
@@ -48,30 +49,6 @@ private:
     std::shared_ptr<job_board> board_;
     waiter sleeper_;
     bool rung_ = false; // guarded by the board's mutex
-};
-
-/// The loader of one key of a warm-up; rings when it is destroyed, which is when its load is over.
-template <class Loader>
-class warmup_load {
-public:
-    warmup_load(Loader loader, std::shared_ptr<warmup_bell> bell)
-        : loader_(std::move(loader)), bell_(std::move(bell)) {}
-    warmup_load(warmup_load&&) noexcept = default;
-    warmup_load& operator=(warmup_load&&) = delete;
-    ~warmup_load() {
-        if (bell_) {
-            bell_->ring();
-        }
-    }
-
-    template <class K>
-    [[nodiscard]] auto operator()(load_context& context, const K& key) {
-        return call_loader(loader_, context, key);
-    }
-
-private:
-    Loader loader_;
-    std::shared_ptr<warmup_bell> bell_;
 };
 
 /// One loader for all keys of a warm-up.
@@ -92,72 +69,101 @@ private:
     std::shared_ptr<Loader> loader_;
 };
 
-/// A load that a warm-up has begun.
+/// A warm-up on its way: the loads it has begun and not yet seen the end of, and what it will report.
 template <class State>
-struct warmup_share {
-    flight_share<typename State::group> share;
-    wait_edge edge;
-};
+class warmup_run {
+public:
+    using K = typename State::key_type;
 
-/// Takes the loads that have ended off the list and into the report.
-template <class State>
-void reap(State& self, std::list<warmup_share<State>>& running,
-          warmup_report<typename State::key_type>& report) {
-    std::erase_if(running, [&](const auto& r) {
-        if (!self.ended(*r.share)) {
-            return false;
+    warmup_run(std::shared_ptr<State> state, const asio::any_io_executor& executor)
+        : state_(std::move(state)), caller_(load_of(executor)),
+          bell_(std::make_shared<warmup_bell>(state_->shared_board())) {
+        check_open(*state_, executor);
+    }
+
+    /// Begins the load of `key` unless it has a value or is being loaded. An error is the key's own.
+    template <class Loader>
+    void begin(const K& key, Loader loader, load_options options) {
+        try {
+            load_request<State, K, Loader> request(*state_, key, loader, options, load_mode{.counts = false},
+                                                   bell_);
+            bool started = false;
+            const auto flight = state_->join_or_add(request, started);
+            if (!flight) {
+                ++report_.present;
+                return;
+            }
+            flight_share<typename State::group> share(*state_, flight);
+            if (!started) {
+                ++report_.present;
+                return;
+            }
+            running_.push_back({std::move(share), wait_edge(caller_, flight->job->node())});
+            if (caller_) {
+                flight->job->board().exempt(*flight->job);
+            }
+            request.launch();
+        } catch (...) {
+            report_.failed.emplace_back(key, std::current_exception());
         }
-        const auto& outcome = r.share->outcome;
-        if (outcome.error) {
-            report.failed.emplace_back(r.share->key, outcome.error);
-        } else {
-            ++(outcome.found ? report.present : report.loaded);
-        }
-        return true;
-    });
-}
+    }
+
+    [[nodiscard]] std::size_t running() const noexcept { return running_.size(); }
+
+    /// An operation to be `co_await`ed until a load has ended.
+    [[nodiscard]] auto wait() { return bell_->wait(); }
+
+    /// Takes the loads that have ended into the report. Throws `errc::closed` once the cache is closed.
+    void reap() {
+        bell_->heard();
+        state_->board.check(true);
+        running_.remove_if([this](const load& l) {
+            if (!state_->ended(*l.share)) {
+                return false;
+            }
+            const auto& outcome = l.share->outcome;
+            if (outcome.error) {
+                report_.failed.emplace_back(l.share->key, outcome.error);
+            } else {
+                ++(outcome.found ? report_.present : report_.loaded);
+            }
+            return true;
+        });
+    }
+
+    [[nodiscard]] warmup_report<K>& report() noexcept { return report_; }
+
+private:
+    struct load {
+        flight_share<typename State::group> share;
+        wait_edge edge;
+    };
+
+    const std::shared_ptr<State> state_;
+    const load_node_ptr caller_;
+    const std::shared_ptr<warmup_bell> bell_;
+    std::list<load> running_;
+    warmup_report<K> report_;
+};
 
 /// Begins the loads of `keys`, at most `concurrency` at a time; `loader_of(i)` makes the loader of the i-th.
 template <class State, class LoaderOf>
 asio::awaitable<warmup_report<typename State::key_type>>
 warmup(std::shared_ptr<State> self, std::vector<typename State::key_type> keys, LoaderOf loader_of,
        load_options options, std::size_t concurrency) {
-    using K = typename State::key_type;
-    using load_type = warmup_load<decltype(loader_of(std::size_t{}))>;
-    const asio::any_io_executor executor = co_await asio::this_coro::executor;
-    check_open(*self, executor);
-    const load_node_ptr caller = load_of(executor);
-    const auto bell = std::make_shared<warmup_bell>(self->shared_board());
-    warmup_report<K> report;
-    std::list<warmup_share<State>> running;
+    warmup_run<State> run(std::move(self), co_await asio::this_coro::executor);
     for (std::size_t i = 0; i != keys.size(); ++i) {
-        load_type one(loader_of(i), bell);
-        load_request<State, K, load_type> request(*self, keys[i], one, options, load_mode{.counts = false});
-        bool started = false;
-        auto flight = self->join_or_add(request, started);
-        if (flight) {
-            flight_share<typename State::group> share(*self, flight);
-            if (started) {
-                running.push_back({std::move(share), wait_edge(caller, flight->job->node())});
-                if (caller) {
-                    flight->job->board().exempt(*flight->job);
-                }
-                request.launch();
-            }
-        }
-        report.present += started ? 0 : 1;
-        while (running.size() >= concurrency) {
-            co_await bell->wait();
-            bell->heard();
-            reap(*self, running, report);
+        run.begin(keys[i], loader_of(i), options);
+        while (run.running() >= concurrency) {
+            co_await run.wait();
+            run.reap();
         }
     }
-    while (!running.empty()) {
-        co_await bell->wait();
-        bell->heard();
-        reap(*self, running, report);
+    while (run.running() != 0) {
+        co_await run.wait();
+        run.reap();
     }
-    co_return report;
+    co_return std::move(run.report());
 }
 
 } // namespace acache::detail

@@ -62,6 +62,7 @@ public:
                 line.take_all_of(context, gone);
             }
         }
+        wakeups_.wait();
         gone.discard_all();
     }
 
@@ -80,6 +81,7 @@ private:
 
     void pass_on(std::size_t hash) {
         waiter* next = nullptr;
+        const wakeups::scope waking(wakeups_);
         {
             const std::lock_guard lock{mutex_};
             const auto line = lines_.find(hash);
@@ -96,6 +98,7 @@ private:
     }
 
     std::mutex mutex_;
+    wakeups wakeups_;
     std::unordered_map<std::size_t, wait_list> lines_; // a line for each key being written
 };
 
