@@ -436,6 +436,73 @@ TEST_CASE(
     CHECK(t.steps.run(other.load(3)) == "v3");
 }
 
+TEST_CASE("C10 A loader that closes ends its own callers, of loads too that the cache has begun") {
+    setup t(any_cache());
+    source from;
+    single_source single;
+    single.gate.hold(op::get);
+    auto loader = t.make(from.fn());
+    t.with_cache([&](auto& cache) {
+        auto fn = single.fn();
+        call first(t.context, cache.get_or_load(1, fn));
+        t.steps.run_until_idle();
+        call joined(t.context, loader.load(1));
+        call many(t.context, loader.load_many(keys{1}));
+        t.steps.run_until_idle();
+        t.steps.run(loader.close());
+        t.steps.run_until_idle();
+        CHECK(joined.error() == errc::closed);
+        CHECK(many.error() == errc::closed);
+        CHECK_FALSE(first.done());
+        single.gate.release_all();
+        t.steps.run_until_idle();
+        CHECK(first.value() == "single 1");
+    });
+}
+
+TEST_CASE("C10 A caller of the cache that has joined a batch goes on with its own loader when the batch's "
+          "loader closes") {
+    setup t(any_cache());
+    source from;
+    from.hold();
+    single_source single;
+    auto loader = t.make(from.fn());
+    const bool sent = GENERATE(false, true);
+    t.with_cache([&](auto& cache) {
+        auto fn = single.fn();
+        call first(t.context, loader.load(1));
+        t.steps.run_for(sent ? 20 : 1);
+        call joined(t.context, cache.get_or_load(1, fn));
+        t.steps.run_for(1);
+        call closed(t.context, loader.close());
+        t.steps.run_until_idle();
+        CHECK(first.error() == errc::closed);
+        CHECK(joined.value() == "single 1");
+        CHECK(closed.done());
+        CHECK(cache.metrics().hits + cache.metrics().misses + cache.metrics().coalesced == 2);
+    });
+}
+
+TEST_CASE("C27 A load after clear or clear_all does not find what an asynchronous backend has yet to erase") {
+    setup t(basis::scripted);
+    source from;
+    const bool all = GENERATE(false, true);
+    auto loader = t.make(from.fn());
+    plant(t, 1, "stored");
+    t.script.hold(all ? op::clear : op::erase);
+    all ? loader.clear_all() : loader.clear(1);
+    call load(t.context, loader.load(1));
+    t.with_cache([&](auto& cache) {
+        call got(t.context, cache.get(1));
+        t.steps.run_until_idle();
+        t.script.let_pass(all ? op::clear : op::erase);
+        t.script.release_all();
+        t.steps.run_until_idle();
+        CHECK(load.value() == "v1");
+        CHECK(got.value() != "stored");
+    });
+}
+
 TEST_CASE("C10 The cache's close ends a loader's callers, gathered, queued and running, with errc::closed") {
     setup t(any_cache());
     source from;

@@ -131,6 +131,11 @@ private:
 
     // Ends the flights whose values the backend has.
     asio::awaitable<void> take_stored(State& self) {
+        if (!self.stored().erasures.idle()) {
+            for (const auto& flight : flights_) {
+                co_await wait_for_erasures(self, flight->hash);
+            }
+        }
         auto found = co_await read_many(self, keys_);
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             const auto& entry = found[places_[i]];

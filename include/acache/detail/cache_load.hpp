@@ -147,6 +147,9 @@ struct single_load {
         const typename State::flight_ptr flight = job.flights.front();
         if constexpr (!State::synchronous) {
             if (mode.reads) {
+                if (!self.stored().erasures.idle()) {
+                    co_await wait_for_erasures(self, flight->hash);
+                }
                 auto found = co_await read(self, flight->key);
                 if (found) {
                     tally.settle(counter::hits);

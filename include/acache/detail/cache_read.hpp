@@ -5,6 +5,7 @@
 #include <acache/detail/cache_state.hpp>
 #include <acache/detail/cache_write.hpp>
 #include <acache/detail/keys.hpp>
+#include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -32,6 +33,22 @@ void count_backend_failure(State& self, const std::exception_ptr& failure,
             std::rethrow_exception(failure);
         }
         self.count(counter::backend_failures);
+    }
+}
+
+/// Waits until the erasures that were asked for before are over. To be called where some are under way.
+template <class State>
+asio::awaitable<void> wait_for_erasures(State& self, std::size_t hash) {
+    auto& erasures = self.stored().erasures;
+    const asio::any_io_executor executor = co_await asio::this_coro::executor;
+    self.watch(asio::query(executor, asio::execution::context));
+    for (const std::size_t line : {hash, State::store_type::every_key}) {
+        if (erasures.busy(line)) {
+            write_turns::turn turn(erasures, line);
+            if (!turn.try_take()) {
+                co_await turn.come();
+            }
+        }
     }
 }
 
@@ -113,6 +130,9 @@ asio::awaitable<std::optional<typename State::value_type>> get(std::shared_ptr<S
         if (!known) {
             const board_operation pending(self->shared_board());
             const typename State::key_type key(query);
+            if (!self->stored().erasures.idle()) {
+                co_await wait_for_erasures(*self, self->stored().hash(key));
+            }
             found = co_await read(*self, key);
         }
     }
@@ -148,6 +168,11 @@ asio::awaitable<Map> get_many(std::shared_ptr<State> self, std::vector<typename 
     if constexpr (!State::synchronous) {
         if (!unknown.empty()) {
             const board_operation pending(self->shared_board());
+            if (!self->stored().erasures.idle()) {
+                for (const auto& key : unknown) {
+                    co_await wait_for_erasures(*self, self->stored().hash(key));
+                }
+            }
             auto found = co_await read_many(*self, unknown);
             for (std::size_t i = 0; i != unknown.size(); ++i) {
                 take(unknown[i], found[i]);

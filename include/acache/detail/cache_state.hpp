@@ -141,6 +141,7 @@ public:
 
     void context_gone(asio::execution_context& context) override {
         store_.turns.discard_waiters_of(context);
+        store_.erasures.discard_waiters_of(context);
         group::context_gone(context);
     }
 

@@ -44,10 +44,12 @@ template <class Group>
 class flight_caller {
 public:
     /// Throws `errc::closed` where the coroutine on `executor` may not begin work.
-    flight_caller(Group& group, const asio::any_io_executor& executor)
+    /// `owner` is whose callers it is one of, for `flight_table::dismiss`.
+    flight_caller(Group& group, const asio::any_io_executor& executor, const void* owner = nullptr)
         : group_(group), load_(load_of(executor)) {
         group.board.check(load_ != nullptr);
         group.watch(asio::query(executor, asio::execution::context));
+        waiter_.owner = owner;
     }
 
     /// Joins the flight of the request's key or starts one. Throws `errc::recursive_load`.

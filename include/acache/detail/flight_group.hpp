@@ -102,7 +102,8 @@ public:
     /// waits for this caller or its key cannot be copied, is told so by `fail(error)`, and the others go on.
     template <class Request, class Batch>
     static asio::awaitable<std::vector<flight_ptr>> join_all(std::shared_ptr<flight_group> self,
-                                                             std::vector<Request>& requests, Batch& batch) {
+                                                             std::vector<Request>& requests, Batch& batch,
+                                                             const void* owner = nullptr) {
         const asio::any_io_executor executor = co_await asio::this_coro::executor;
         const load_node_ptr caller = load_of(executor);
         self->board.check(caller != nullptr);
@@ -139,6 +140,7 @@ public:
         for (const auto& share : shares) {
             if (!self->ended(*share)) {
                 waiter w;
+                w.owner = owner;
                 co_await self->wait(w, *share);
             }
         }

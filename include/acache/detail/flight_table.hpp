@@ -241,6 +241,19 @@ public:
         return result;
     }
 
+    /// Resumes the callers of one owner with `why`, whatever they wait for.
+    void dismiss(const void* owner, error_code why) {
+        wait_list gone;
+        const wakeups::scope waking(wakeups_);
+        for_each_shard([&](shard_type& s) {
+            const std::lock_guard lock{s.mutex};
+            for (auto& f : s.running()) {
+                f.waiters.take_if([&](const waiter& w) { return w.owner == owner; }, gone);
+            }
+        });
+        gone.resume_all(why);
+    }
+
     /// Destroys the callers that run on `context`.
     void discard_waiters_of(const asio::execution_context& context) {
         wait_list gone;

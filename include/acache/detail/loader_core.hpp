@@ -100,7 +100,7 @@ public:
                 state_->fence(hash, key, [&](bool) { return state_->stored().erase(key, hash); });
         } else {
             state_->fence(hash, key, [](bool was) { return was; });
-            in_background(as_void(invalidate(state_, std::move(key))));
+            in_background(erase(state_, std::move(key), begin_erasure(hash)));
         }
     }
 
@@ -111,7 +111,7 @@ public:
         if constexpr (State::synchronous) {
             const auto removed = kept_result([&] { return state_->stored().backend().clear(); });
         } else {
-            in_background(detail::clear(state_));
+            in_background(erase_all(state_, begin_erasure(State::store_type::every_key)));
         }
     }
 
@@ -124,6 +124,7 @@ public:
     void shut() override {
         board_.close();
         state_->close_flights(&board_);
+        state_->dismiss(this, errc::closed); // those who have joined other loads of the cache
         if (owns_state_) {
             state_->shut();
         }
@@ -315,7 +316,8 @@ private:
         ticket batch(*self);
         batch_request<State, ticket> request(state, batch, std::move(key));
         for (;;) {
-            flight_caller<typename State::group> caller(state, co_await asio::this_coro::executor);
+            flight_caller<typename State::group> caller(state, co_await asio::this_coro::executor,
+                                                        self.get());
             caller.enter(request);
             if (caller.has_to_wait()) {
                 co_await caller.wait();
@@ -339,7 +341,7 @@ private:
         for (K& key : keys) {
             requests.emplace_back(*self->state_, batch, std::move(key));
         }
-        const auto flights = co_await State::join_all(self->state_, requests, batch);
+        const auto flights = co_await State::join_all(self->state_, requests, batch, self.get());
         std::vector<load_result<V>> results;
         results.reserve(requests.size());
         for (std::size_t i = 0; i != requests.size(); ++i) {
@@ -377,7 +379,25 @@ private:
             });
     }
 
-    static asio::awaitable<void> as_void(asio::awaitable<bool> work) { co_await std::move(work); }
+    using turn_ptr = std::unique_ptr<write_turns::turn>;
+
+    /// In force from here on: reads that begin later wait for it.
+    [[nodiscard]] turn_ptr begin_erasure(std::size_t line) {
+        auto turn = std::make_unique<write_turns::turn>(state_->stored().erasures, line);
+        if (!turn->try_take()) {
+            return nullptr; // another one of the same key is under way, and reads wait for that
+        }
+        return turn;
+    }
+
+    // `in_force` ends with the coroutine, before `state` does.
+    static asio::awaitable<void> erase(std::shared_ptr<State> state, K key,
+                                       [[maybe_unused]] turn_ptr in_force) {
+        co_await invalidate(state, std::move(key));
+    }
+    static asio::awaitable<void> erase_all(std::shared_ptr<State> state, [[maybe_unused]] turn_ptr in_force) {
+        co_await detail::clear(state);
+    }
 
     // Has the turn of its key from the look to the write, so that it overwrites nothing.
     static asio::awaitable<void> prime_if_absent(std::shared_ptr<State> state, K key, V value,

@@ -128,6 +128,10 @@ public:
 
     /// For backends whose writes take time.
     write_turns turns;
+    /// Erasures that nobody awaits: a read that begins after one was asked for has to come after it.
+    write_turns erasures;
+    /// The line of `erasures` that every read is in.
+    static constexpr std::size_t every_key = 0;
 
 private:
     template <class Q, class F>

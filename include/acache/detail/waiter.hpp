@@ -60,6 +60,8 @@ public:
 
     /// Whether the waiter is on a list. Guarded by the list's mutex.
     bool parked = false;
+    /// Whose caller it is, where that matters.
+    const void* owner = nullptr;
 
 private:
     struct canceller {
@@ -200,9 +202,15 @@ public:
 
     /// The same for the waiters that run on one context.
     void take_all_of(const asio::execution_context& context, wait_list& taken) noexcept {
+        take_if([&](const waiter& w) { return &w.context() == &context; }, taken);
+    }
+
+    /// The same for the waiters of which `wanted(w)` is true.
+    template <class Predicate>
+    void take_if(Predicate wanted, wait_list& taken) noexcept {
         for (auto it = list_.begin(); it != list_.end();) {
             waiter& w = *it++;
-            if (&w.context() == &context) {
+            if (wanted(w)) {
                 w.parked = false;
                 taken.list_.splice(taken.list_.end(), list_, list_.iterator_to(w));
             }

@@ -44,6 +44,15 @@ public:
         bool mine_ = false;
     };
 
+    [[nodiscard]] bool idle() {
+        const std::lock_guard lock{mutex_};
+        return lines_.empty();
+    }
+    [[nodiscard]] bool busy(std::size_t hash) {
+        const std::lock_guard lock{mutex_};
+        return lines_.contains(hash);
+    }
+
     /// The keys that are being written.
     [[nodiscard]] std::vector<std::size_t> busy() {
         const std::lock_guard lock{mutex_};
