@@ -211,6 +211,15 @@ public:
     }
     auto get_or_load(K key) { return cache->get_or_load(std::move(key), src); }
     auto get(K key) { return steps.run(cache->get(std::move(key))); }
+    /// Whether the backend holds the only key of the test, served or not.
+    bool holds(const K& key) {
+        if constexpr (Kind::remote) {
+            return store->peek(key).has_value();
+        } else {
+            (void)key;
+            return cache->metrics().size != 0;
+        }
+    }
     void settle() { steps.run_until_idle(); }
 
     asio::io_context context;

@@ -128,6 +128,7 @@ TEMPLATE_TEST_CASE("A ttl that is not positive means: do not store, and an older
     w.steps.run(w.cache->set("a", 1));
     w.steps.run(w.cache->set("a", 2, {.ttl = ttl}));
     CHECK(w.get("a") == std::nullopt);
+    CHECK_FALSE(w.holds("a"));
     w.steps.run(w.cache->set("a", 1));
     const auto dead = [&](acache::load_context& context) -> asio::awaitable<int> {
         context.ttl(ttl);
@@ -135,6 +136,7 @@ TEMPLATE_TEST_CASE("A ttl that is not positive means: do not store, and an older
     };
     CHECK(w.steps.run(w.cache->refresh("a", dead)) == 2);
     CHECK(w.get("a") == std::nullopt);
+    CHECK_FALSE(w.holds("a"));
 }
 
 TEMPLATE_TEST_CASE("A load that is not to be stored goes to its callers, and the older entry stays", "",
