@@ -1,0 +1,92 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#include "tsan_suppressions.hpp"
+
+#include <acache/acache.hpp>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <future>
+#include <optional>
+#include <span>
+#include <vector>
+
+// What ends on one thread while another is in the midst of it.
+
+namespace {
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+TEST_CASE("C10 a context may go while another thread wakes the callers that run on it") {
+    for (int round = 0; round != 40; ++round) {
+        std::atomic<bool> go = false;
+        asio::thread_pool pool(2);
+        acache::async_cache<int, int> cache{pool, {.capacity = 0}};
+        const auto load = [&](int) -> asio::awaitable<int> {
+            while (!go) {
+                co_await asio::post(co_await asio::this_coro::executor, asio::deferred);
+            }
+            co_return 1;
+        };
+        std::optional<asio::io_context> callers(std::in_place);
+        const auto ask = [&]() -> asio::awaitable<void> {
+            // Belongs to the context, and has to go with it.
+            asio::steady_timer local(co_await asio::this_coro::executor, 1h);
+            co_await cache.get_or_load(1, load);
+        };
+        for (int n = 0; n != 300; ++n) {
+            asio::co_spawn(*callers, ask, asio::detached);
+        }
+        callers->poll();
+        go = true;
+        callers.reset();
+    }
+    SUCCEED();
+}
+
+TEST_CASE("C10 close ends a bulk load that is still entering its keys on another thread") {
+    std::vector<int> keys(3000);
+    for (std::size_t n = 0; n != keys.size(); ++n) {
+        keys[n] = static_cast<int>(n);
+    }
+    for (int round = 0; round != 20; ++round) {
+        std::atomic<bool> begun = false;
+        asio::thread_pool pool(4);
+        acache::async_cache<int, int> cache{pool};
+        const auto batch = [](std::span<const int> missing) -> asio::awaitable<std::vector<int>> {
+            asio::steady_timer never(co_await asio::this_coro::executor, 1h);
+            co_await never.async_wait(asio::deferred);
+            co_return std::vector<int>(missing.begin(), missing.end());
+        };
+        const auto ask = [&]() -> asio::awaitable<void> {
+            begun = true;
+            co_await cache.get_many_or_load(keys, batch);
+        };
+        auto asked = asio::co_spawn(pool, ask, asio::use_future);
+        while (!begun) {
+        }
+        auto closed = asio::co_spawn(pool, cache.close(), asio::use_future);
+        closed.get();
+        try {
+            asked.get(); // each key with its error,
+        } catch (const boost::system::system_error& e) {
+            CHECK(e.code() == acache::errc::closed); // or the whole call
+        }
+        CHECK(cache.metrics().in_flight == 0);
+    }
+}
+
+} // namespace
