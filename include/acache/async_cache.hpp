@@ -106,185 +106,175 @@ public:
 
     /// The fresh value of `key`, if it can be told without suspending. Throws `errc::closed`.
     template <class Q = K>
-        requires detail::key_for<Q, K, hasher> &&(state::store_type::answers_locally)
-            [[nodiscard]] std::optional<V> try_get(const Q& key) {
-            state_->board.check(true); // a draining cache still answers
-            return detail::try_get(*state_, key);
-        }
+        requires detail::key_for<Q, K, hasher> && (state::store_type::answers_locally)
+    [[nodiscard]] std::optional<V> try_get(const Q& key) {
+        state_->board.check(true); // a draining cache still answers
+        return detail::try_get(*state_, key);
+    }
 
-        /// The fresh value of `key`; never loads. A failure of the backend is a miss.
-        template <class Q = K>
-            requires detail::key_for<Q, K, hasher>
-        [[nodiscard]] boost::asio::awaitable<std::optional<V>> get(Q&& key) {
-            detail::check_awaitable_arguments<Q>();
-            return detail::get(state_, keep(std::forward<Q>(key)));
-        }
+    /// The fresh value of `key`; never loads. A failure of the backend is a miss.
+    template <class Q = K>
+        requires detail::key_for<Q, K, hasher>
+    [[nodiscard]] boost::asio::awaitable<std::optional<V>> get(Q&& key) {
+        detail::check_awaitable_arguments<Q>();
+        return detail::get(state_, keep(std::forward<Q>(key)));
+    }
 
-        /// The fresh value of `key`, or what `loader` brings, which is then stored. `loader` is called in the
-        /// first form that fits: `(key)`, `()`, `(load_context&, key)`, `(load_context&)`; it returns an
-        /// awaitable of what makes a `V`. Many callers of one key make one call.
-        ///
-        /// Errors: what the loader throws, to each caller of that flight, and nothing is stored;
-        /// `errc::load_timeout`; `errc::recursive_load` where the loader asks for its own key;
-        /// `errc::closed`; what copying the value throws. Cancellation: the caller alone leaves; with the
-        /// last one the load is cancelled, unless `finish_abandoned_loads`.
-        template <class Q = K, class Loader>
-            requires detail::key_for<Q, K, hasher>
-        [[nodiscard]] boost::asio::awaitable<V> get_or_load(Q&& key, Loader&& loader,
-                                                            load_options options = {}) {
-            check_load<Q, Loader>(options);
-            return detail::get_or_load(state_, keep(std::forward<Q>(key)), own(std::forward<Loader>(loader)),
-                                       options, detail::load_mode{});
-        }
+    /// The fresh value of `key`, or what `loader` brings, which is then stored. `loader` is called in the
+    /// first form that fits: `(key)`, `()`, `(load_context&, key)`, `(load_context&)`; it returns an
+    /// awaitable of what makes a `V`. Many callers of one key make one call.
+    ///
+    /// Errors: what the loader throws, to each caller of that flight, and nothing is stored;
+    /// `errc::load_timeout`; `errc::recursive_load` where the loader asks for its own key;
+    /// `errc::closed`; what copying the value throws. Cancellation: the caller alone leaves; with the
+    /// last one the load is cancelled, unless `finish_abandoned_loads`.
+    template <class Q = K, class Loader>
+        requires detail::key_for<Q, K, hasher>
+    [[nodiscard]] boost::asio::awaitable<V> get_or_load(Q&& key, Loader&& loader, load_options options = {}) {
+        check_load<Q, Loader>(options);
+        return detail::get_or_load(state_, keep(std::forward<Q>(key)), own(std::forward<Loader>(loader)),
+                                   options, detail::load_mode{});
+    }
 
-        /// The same, with the provenance of the value.
-        template <class Q = K, class Loader>
-            requires detail::key_for<Q, K, hasher>
-        [[nodiscard]] boost::asio::awaitable<lookup_result<V>> lookup(Q&& key, Loader&& loader,
+    /// The same, with the provenance of the value.
+    template <class Q = K, class Loader>
+        requires detail::key_for<Q, K, hasher>
+    [[nodiscard]] boost::asio::awaitable<lookup_result<V>> lookup(Q&& key, Loader&& loader,
+                                                                  load_options options = {}) {
+        check_load<Q, Loader>(options);
+        return detail::lookup(state_, keep(std::forward<Q>(key)), own(std::forward<Loader>(loader)), options);
+    }
+
+    /// Loads now, whatever is stored, and joins no load that began before. A failure throws and keeps the
+    /// old entry. A load that was under way goes on for its callers and stores nothing.
+    template <class Q = K, class Loader>
+        requires detail::key_for<Q, K, hasher>
+    [[nodiscard]] boost::asio::awaitable<V> refresh(Q&& key, Loader&& loader, load_options options = {}) {
+        check_load<Q, Loader>(options);
+        return detail::get_or_load(state_, keep(std::forward<Q>(key)), own(std::forward<Loader>(loader)),
+                                   options,
+                                   detail::load_mode{.reads = false, .replaces = true, .counts = false});
+    }
+
+    /// Stores a value. Loads of the key that are under way do not overwrite it. A backend's failure is
+    /// thrown.
+    template <class Q = K, class U = V>
+        requires detail::key_for<Q, K, hasher> && std::constructible_from<V, U>
+    [[nodiscard]] boost::asio::awaitable<void> set(Q&& key, U&& value, entry_options options = {}) {
+        detail::check_awaitable_arguments<Q, U>();
+        return detail::set<state, K, V>(state_, K(std::forward<Q>(key)), V(std::forward<U>(value)), options);
+    }
+
+    /// Removes the entry of `key`; whether there was one. Loads of the key that are under way go on for
+    /// their callers and store nothing; a later look-up does not join them. A backend's failure is
+    /// thrown.
+    template <class Q = K>
+        requires detail::key_for<Q, K, hasher>
+    [[nodiscard]] boost::asio::awaitable<bool> invalidate(Q&& key) {
+        detail::check_awaitable_arguments<Q>();
+        return detail::invalidate(state_, keep(std::forward<Q>(key)));
+    }
+
+    /// The same for every key.
+    [[nodiscard]] boost::asio::awaitable<void> clear() { return detail::clear(state_); }
+
+    /// The fresh values of those of `keys` that have one, in one operation where the backend can.
+    template <std::ranges::input_range Keys = std::vector<K>>
+        requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
+    [[nodiscard]] boost::asio::awaitable<value_map> get_many(Keys&& keys) {
+        return detail::get_many<state, value_map>(state_, list(keys));
+    }
+
+    /// A value or an error for each of `keys`. Those that are neither stored nor being loaded go to
+    /// `batch` in one call: a coroutine function of `std::span<const K>` or `std::vector<K>`; its results
+    /// as `DataLoader` takes them. Throws `errc::closed`; an error of the batch function stands at each
+    /// of its keys.
+    template <std::ranges::input_range Keys = std::vector<K>, class Batch>
+        requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
+    [[nodiscard]] boost::asio::awaitable<result_map> get_many_or_load(Keys&& keys, Batch&& batch,
                                                                       load_options options = {}) {
-            check_load<Q, Loader>(options);
-            return detail::lookup(state_, keep(std::forward<Q>(key)), own(std::forward<Loader>(loader)),
-                                  options);
-        }
+        detail::check_batch_function<std::decay_t<Batch>, K, V>();
+        detail::check_awaitable_arguments<Batch>();
+        detail::check(options);
+        return detail::get_many_or_load<result_map>(state_, list(keys), own(std::forward<Batch>(batch)),
+                                                    options);
+    }
 
-        /// Loads now, whatever is stored, and joins no load that began before. A failure throws and keeps the
-        /// old entry. A load that was under way goes on for its callers and stores nothing.
-        template <class Q = K, class Loader>
-            requires detail::key_for<Q, K, hasher>
-        [[nodiscard]] boost::asio::awaitable<V> refresh(Q&& key, Loader&& loader, load_options options = {}) {
-            check_load<Q, Loader>(options);
-            return detail::get_or_load(state_, keep(std::forward<Q>(key)), own(std::forward<Loader>(loader)),
-                                       options,
-                                       detail::load_mode{.reads = false, .replaces = true, .counts = false});
-        }
+    /// Loads those of `keys` that have no fresh entry and are not being loaded, at most `concurrency` at
+    /// a time, and goes on past errors. Counts as one caller of each load it began.
+    template <std::ranges::input_range Keys = std::vector<K>, class Loader>
+        requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
+    [[nodiscard]] boost::asio::awaitable<warmup_report<K>> warmup(Keys&& keys, Loader&& loader,
+                                                                  warmup_options options = {}) {
+        check_load<K, Loader>({});
+        detail::check_not_zero(options.concurrency, "concurrency");
+        detail::shared_loader<std::decay_t<Loader>> each(std::forward<Loader>(loader));
+        return detail::warmup(state_, list(keys), std::move(each), load_options{}, options.concurrency);
+    }
 
-        /// Stores a value. Loads of the key that are under way do not overwrite it. A backend's failure is
-        /// thrown.
-        template <class Q = K, class U = V>
-            requires detail::key_for<Q, K, hasher> && std::constructible_from<V, U>
-        [[nodiscard]] boost::asio::awaitable<void> set(Q&& key, U&& value, entry_options options = {}) {
-            detail::check_awaitable_arguments<Q, U>();
-            return detail::set<state, K, V>(state_, K(std::forward<Q>(key)), V(std::forward<U>(value)),
-                                            options);
-        }
+    /// Wraps a coroutine function, so that calls with equal arguments share one run and its result: see
+    /// `cached_function`. `format` makes the key of the arguments, and is checked when it is compiled.
+    /// Throws `std::invalid_argument` for a ttl or load_timeout that is not positive.
+    template <class Fn>
+    [[nodiscard]] auto cached(detail::format_for<Fn> format, Fn fn, load_options options = {}) {
+        return detail::make_cached(state_, detail::format_key<detail::format_for<Fn>>{format}, std::move(fn),
+                                   options);
+    }
 
-        /// Removes the entry of `key`; whether there was one. Loads of the key that are under way go on for
-        /// their callers and store nothing; a later look-up does not join them. A backend's failure is
-        /// thrown.
-        template <class Q = K>
-            requires detail::key_for<Q, K, hasher>
-        [[nodiscard]] boost::asio::awaitable<bool> invalidate(Q&& key) {
-            detail::check_awaitable_arguments<Q>();
-            return detail::invalidate(state_, keep(std::forward<Q>(key)));
-        }
+    /// The same with a function from the arguments to the key.
+    template <class KeyFn, class Fn>
+        requires(!std::convertible_to<KeyFn, std::string_view> && !std::same_as<Fn, load_options>)
+    [[nodiscard]] auto cached(KeyFn key, Fn fn, load_options options = {}) {
+        return detail::make_cached(state_, detail::function_key<KeyFn>{std::move(key)}, std::move(fn),
+                                   options);
+    }
 
-        /// The same for every key.
-        [[nodiscard]] boost::asio::awaitable<void> clear() {
-            return detail::clear(state_);
-        }
+    /// The same with the key made of the arguments themselves: `K{args...}`, without narrowing.
+    template <class Fn>
+    [[nodiscard]] auto cached(Fn fn, load_options options = {}) {
+        return detail::make_cached(state_, detail::arguments_key<K>{}, std::move(fn), options);
+    }
 
-        /// The fresh values of those of `keys` that have one, in one operation where the backend can.
-        template <std::ranges::input_range Keys = std::vector<K>>
-            requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
-        [[nodiscard]] boost::asio::awaitable<value_map> get_many(Keys&& keys) {
-            return detail::get_many<state, value_map>(state_, list(keys));
-        }
+    /// Refuses new work, gives waiting callers `errc::closed`, cancels loads, and returns when all work
+    /// has ended, that which nobody waits for included. From inside a load of this cache:
+    /// `errc::recursive_load`. May be called again, and returns when it is all over then too.
+    [[nodiscard]] boost::asio::awaitable<void> close() { return state::close(state_); }
+    /// The same, but lets loads and callers finish first. Loads may still ask for other keys.
+    [[nodiscard]] boost::asio::awaitable<void> drain() { return state::drain(state_); }
 
-        /// A value or an error for each of `keys`. Those that are neither stored nor being loaded go to
-        /// `batch` in one call: a coroutine function of `std::span<const K>` or `std::vector<K>`; its results
-        /// as `DataLoader` takes them. Throws `errc::closed`; an error of the batch function stands at each
-        /// of its keys.
-        template <std::ranges::input_range Keys = std::vector<K>, class Batch>
-            requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
-        [[nodiscard]] boost::asio::awaitable<result_map> get_many_or_load(Keys&& keys, Batch&& batch,
-                                                                          load_options options = {}) {
-            detail::check_batch_function<std::decay_t<Batch>, K, V>();
-            detail::check_awaitable_arguments<Batch>();
-            detail::check(options);
-            return detail::get_many_or_load<result_map>(state_, list(keys), own(std::forward<Batch>(batch)),
-                                                        options);
-        }
+private:
+    template <class, class, class>
+    friend class DataLoader;
 
-        /// Loads those of `keys` that have no fresh entry and are not being loaded, at most `concurrency` at
-        /// a time, and goes on past errors. Counts as one caller of each load it began.
-        template <std::ranges::input_range Keys = std::vector<K>, class Loader>
-            requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
-        [[nodiscard]] boost::asio::awaitable<warmup_report<K>> warmup(Keys&& keys, Loader&& loader,
-                                                                      warmup_options options = {}) {
-            check_load<K, Loader>({});
-            detail::check_not_zero(options.concurrency, "concurrency");
-            detail::shared_loader<std::decay_t<Loader>> each(std::forward<Loader>(loader));
-            return detail::warmup(state_, list(keys), std::move(each), load_options{}, options.concurrency);
-        }
+    template <class Q>
+    static auto keep(Q&& key) {
+        return detail::keep_key<K, hasher, Q>(std::forward<Q>(key));
+    }
 
-        /// Wraps a coroutine function, so that calls with equal arguments share one run and its result: see
-        /// `cached_function`. `format` makes the key of the arguments, and is checked when it is compiled.
-        /// Throws `std::invalid_argument` for a ttl or load_timeout that is not positive.
-        template <class Fn>
-        [[nodiscard]] auto cached(detail::format_for<Fn> format, Fn fn, load_options options = {}) {
-            return detail::make_cached(state_, detail::format_key<detail::format_for<Fn>>{format},
-                                       std::move(fn), options);
-        }
+    template <class T>
+    static std::decay_t<T> own(T&& object) {
+        return std::decay_t<T>(std::forward<T>(object));
+    }
 
-        /// The same with a function from the arguments to the key.
-        template <class KeyFn, class Fn>
-            requires(!std::convertible_to<KeyFn, std::string_view> && !std::same_as<Fn, load_options>)
-        [[nodiscard]] auto cached(KeyFn key, Fn fn, load_options options = {}) {
-            return detail::make_cached(state_, detail::function_key<KeyFn>{std::move(key)}, std::move(fn),
-                                       options);
+    template <class Keys>
+    static std::vector<K> list(Keys&& keys) {
+        std::vector<K> result;
+        for (auto&& key : keys) {
+            result.push_back(K(key));
         }
+        return result;
+    }
 
-        /// The same with the key made of the arguments themselves: `K{args...}`, without narrowing.
-        template <class Fn>
-        [[nodiscard]] auto cached(Fn fn, load_options options = {}) {
-            return detail::make_cached(state_, detail::arguments_key<K>{}, std::move(fn), options);
-        }
+    template <class Q, class Loader>
+    static void check_load(const load_options& options) {
+        static_assert(detail::loader<std::decay_t<Loader>, K, V>,
+                      "acache: a loader is a coroutine function called as (key), (), (load_context&, key) or "
+                      "(load_context&), and returns a boost::asio::awaitable of what makes a V");
+        detail::check_awaitable_arguments<Q, Loader>();
+        detail::check(options);
+    }
 
-        /// Refuses new work, gives waiting callers `errc::closed`, cancels loads, and returns when all work
-        /// has ended, that which nobody waits for included. From inside a load of this cache:
-        /// `errc::recursive_load`. May be called again, and returns when it is all over then too.
-        [[nodiscard]] boost::asio::awaitable<void> close() {
-            return state::close(state_);
-        }
-        /// The same, but lets loads and callers finish first. Loads may still ask for other keys.
-        [[nodiscard]] boost::asio::awaitable<void> drain() {
-            return state::drain(state_);
-        }
-
-    private:
-        template <class, class, class>
-        friend class DataLoader;
-
-        template <class Q>
-        static auto keep(Q&& key) {
-            return detail::keep_key<K, hasher, Q>(std::forward<Q>(key));
-        }
-
-        template <class T>
-        static std::decay_t<T> own(T&& object) {
-            return std::decay_t<T>(std::forward<T>(object));
-        }
-
-        template <class Keys>
-        static std::vector<K> list(Keys&& keys) {
-            std::vector<K> result;
-            for (auto&& key : keys) {
-                result.push_back(K(key));
-            }
-            return result;
-        }
-
-        template <class Q, class Loader>
-        static void check_load(const load_options& options) {
-            static_assert(
-                detail::loader<std::decay_t<Loader>, K, V>,
-                "acache: a loader is a coroutine function called as (key), (), (load_context&, key) or "
-                "(load_context&), and returns a boost::asio::awaitable of what makes a V");
-            detail::check_awaitable_arguments<Q, Loader>();
-            detail::check(options);
-        }
-
-        std::shared_ptr<state> state_;
+    std::shared_ptr<state> state_;
 };
 
 } // namespace acache

@@ -26,9 +26,7 @@ concept synchronous_backend = std::movable<B> && requires(B& b, const K& key, en
     b.set(key, std::move(e));
     static_cast<bool>(b.erase(key));
     b.clear();
-} && !requires(B & b) {
-    typename decltype(b.clear())::executor_type;
-};
+} && !requires(B& b) { typename decltype(b.clear())::executor_type; };
 
 /// A store that is asked with `co_await`, on the executor of the coroutine that asks; any number of
 /// operations may be under way. The cache lets no two writes of one key overlap. An operation that
@@ -66,9 +64,8 @@ concept measured_backend = requires(const B& b) {
 
 /// Capability of a synchronous backend: `visit(f)` calls `f(key, entry)` for every entry.
 template <class B, class K, class V>
-concept enumerable_backend = requires(const B& b, void (*visitor)(const K&, const entry<V>&)) {
-    b.visit(visitor);
-};
+concept enumerable_backend =
+    requires(const B& b, void (*visitor)(const K&, const entry<V>&)) { b.visit(visitor); };
 
 namespace detail {
 
@@ -78,9 +75,7 @@ struct clock_of {
 };
 
 template <class Backend>
-    requires requires {
-        typename Backend::clock_type;
-    }
+    requires requires { typename Backend::clock_type; }
 struct clock_of<Backend> {
     using type = typename Backend::clock_type;
 };

@@ -65,11 +65,13 @@ public:
     /// The key that these arguments make.
     template <class... A>
         requires(call::template accepts<A...>)
-    [[nodiscard]] K key(A&&... args) const { return call_->key(call::keep(std::forward<A>(args)...)); }
+    [[nodiscard]] K key(A&&... args) const {
+        return call_->key(call::keep(std::forward<A>(args)...));
+    }
 
     /// The fresh value, if it can be told without suspending; never calls the function.
     template <class... A>
-        requires(call::template accepts<A...>&& State::store_type::answers_locally)
+        requires(call::template accepts<A...> && State::store_type::answers_locally)
     [[nodiscard]] std::optional<V> try_get(A&&... args) const {
         call_->state->board.check(true); // a draining cache still answers
         return call_->with_query(call::keep(std::forward<A>(args)...),
@@ -78,7 +80,7 @@ public:
 
     /// Stores a value for these arguments, for the function's ttl.
     template <class U, class... A>
-        requires(call::template accepts<A...>&& std::constructible_from<V, U>)
+        requires(call::template accepts<A...> && std::constructible_from<V, U>)
     [[nodiscard]] boost::asio::awaitable<void> set(U&& value, A&&... args) const {
         detail::check_awaitable_arguments<U, A...>();
         return detail::set<State, K, V>(call_->state, key(std::forward<A>(args)...),

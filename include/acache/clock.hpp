@@ -15,8 +15,7 @@ using time_point = std::chrono::steady_clock::time_point;
 /// A source of `time_point`s: `C::now()`, callable from any thread, never going backwards.
 template <class C>
 concept cache_clock = requires {
-    { C::now() }
-    noexcept->std::same_as<time_point>;
+    { C::now() } noexcept -> std::same_as<time_point>;
 };
 
 /// The default clock: monotonic, read without a system call, a few times cheaper than
@@ -50,9 +49,7 @@ struct timer_clock_of {
 };
 
 template <class Clock>
-    requires requires {
-        typename Clock::timer_clock;
-    }
+    requires requires { typename Clock::timer_clock; }
 struct timer_clock_of<Clock> {
     using type = typename Clock::timer_clock;
 };

@@ -25,23 +25,16 @@ namespace acache {
 /// it is while the policy holds it.
 template <class P>
 concept eviction_policy = std::default_initializable<P> && std::default_initializable<typename P::hook> &&
-    std::convertible_to<decltype(P::concurrent_hits), bool> &&
-    requires(P& policy, const P& held, typename P::hook& hook, std::uint64_t hash) {
-    { policy.insert(hook, hash) }
-    noexcept;
-    { policy.hit(hook) }
-    noexcept;
-    { policy.replace(hook, hook) }
-    noexcept;
-    { policy.remove(hook) }
-    noexcept;
-    { policy.evict() }
-    noexcept->std::same_as<typename P::hook&>;
-    { policy.clear() }
-    noexcept;
-    { held.empty() }
-    noexcept->std::convertible_to<bool>;
-};
+                          std::convertible_to<decltype(P::concurrent_hits), bool> &&
+                          requires(P& policy, const P& held, typename P::hook& hook, std::uint64_t hash) {
+                              { policy.insert(hook, hash) } noexcept;
+                              { policy.hit(hook) } noexcept;
+                              { policy.replace(hook, hook) } noexcept;
+                              { policy.remove(hook) } noexcept;
+                              { policy.evict() } noexcept -> std::same_as<typename P::hook&>;
+                              { policy.clear() } noexcept;
+                              { held.empty() } noexcept -> std::convertible_to<bool>;
+                          };
 
 } // namespace acache
 

@@ -32,9 +32,7 @@ struct string_key<std::basic_string_view<Char>> {
 };
 
 template <class K>
-concept string_like_key = requires {
-    typename string_key<K>::view;
-};
+concept string_like_key = requires { typename string_key<K>::view; };
 
 template <class K>
 inline constexpr bool is_tuple_key = false;

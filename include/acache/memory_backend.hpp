@@ -46,13 +46,13 @@ class memory_backend {
 
     /// What keys are looked up by: K, and whatever a transparent hash and comparison take.
     template <class Q>
-    static constexpr bool is_query = std::same_as<Q, K> || requires(const Q& q, const K& k, const Hash& hash,
-                                                                    const KeyEqual& equal) {
-        typename Hash::is_transparent;
-        typename KeyEqual::is_transparent;
-        hash(q);
-        equal(q, k);
-    };
+    static constexpr bool is_query =
+        std::same_as<Q, K> || requires(const Q& q, const K& k, const Hash& hash, const KeyEqual& equal) {
+            typename Hash::is_transparent;
+            typename KeyEqual::is_transparent;
+            hash(q);
+            equal(q, k);
+        };
 
 public:
     using key_type = K;
@@ -74,13 +74,17 @@ public:
     /// The hash that the overloads below take: whoever asks for a key more than once hashes it once.
     template <class Q>
         requires is_query<Q>
-    [[nodiscard]] std::uint64_t hash_of(const Q& key) const { return detail::hash_mix(hash_(key)); }
+    [[nodiscard]] std::uint64_t hash_of(const Q& key) const {
+        return detail::hash_mix(hash_(key));
+    }
 
     /// A copy of the entry of `key`. Counts as a use to the eviction policy.
     [[nodiscard]] std::optional<entry<V>> get(const K& key) { return get(key, hash_of(key)); }
     template <class Q>
         requires is_query<Q>
-    [[nodiscard]] std::optional<entry<V>> get(const Q& key) { return get(key, hash_of(key)); }
+    [[nodiscard]] std::optional<entry<V>> get(const Q& key) {
+        return get(key, hash_of(key));
+    }
     template <class Q>
         requires is_query<Q>
     [[nodiscard]] std::optional<entry<V>> get(const Q& key, std::uint64_t hash) {
@@ -100,13 +104,15 @@ public:
     /// Removes the entry of `key`.
     removed erase(const K& key) { return erase(key, hash_of(key)); }
     template <class Q>
-        requires is_query<Q> removed erase(const Q& key) {
-            return erase(key, hash_of(key));
-        }
+        requires is_query<Q>
+    removed erase(const Q& key) {
+        return erase(key, hash_of(key));
+    }
     template <class Q>
-        requires is_query<Q> removed erase(const Q& key, std::uint64_t hash) {
-            return store_->erase(key, hash);
-        }
+        requires is_query<Q>
+    removed erase(const Q& key, std::uint64_t hash) {
+        return store_->erase(key, hash);
+    }
 
     /// Removes all entries, shard after shard. O(capacity), most of it outside the locks.
     removed_all clear() { return store_->clear(); }

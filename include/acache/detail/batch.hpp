@@ -33,7 +33,7 @@ inline constexpr bool is_vector<std::vector<T, A>> = true;
 /// What stands for one key in the vector that a batch function returns.
 template <class T, class V>
 concept batch_element = std::same_as<T, V> || std::same_as<T, load_result<V>> ||
-    std::same_as<T, std::optional<V>> || std::constructible_from<V, T>;
+                        std::same_as<T, std::optional<V>> || std::constructible_from<V, T>;
 
 template <class R, class K, class V>
 concept batch_vector = is_vector<R> && batch_element<typename R::value_type, V>;
@@ -72,10 +72,8 @@ using batch_awaited_t = awaited_t<typename batch_call<F, K>::type>;
 /// A coroutine function from `std::span<const K>` or `std::vector<K>` to an `asio::awaitable` of
 /// `std::vector<V>`, `std::vector<load_result<V>>`, `std::vector<std::optional<V>>`, or a map from K to V.
 template <class F, class K, class V>
-concept batch_function = requires {
-    typename batch_awaited_t<F, K>;
-}
-&&batch_result<batch_awaited_t<F, K>, K, V>;
+concept batch_function =
+    requires { typename batch_awaited_t<F, K>; } && batch_result<batch_awaited_t<F, K>, K, V>;
 
 template <class F, class K, class V>
 constexpr void check_batch_function() {

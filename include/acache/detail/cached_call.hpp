@@ -43,10 +43,9 @@ struct argument_list<parameters<P...>> {
 
     template <class F, class Tuple>
     static decltype(auto) apply(F&& f, Tuple& kept) {
-        return [&]<std::size_t... I>(std::index_sequence<I...>)->decltype(auto) {
+        return [&]<std::size_t... I>(std::index_sequence<I...>) -> decltype(auto) {
             return std::invoke(f, pass_argument<P>(std::get<I>(kept))...);
-        }
-        (std::index_sequence_for<P...>{});
+        }(std::index_sequence_for<P...>{});
     }
 };
 

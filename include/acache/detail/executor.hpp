@@ -13,10 +13,10 @@ namespace acache::detail {
 namespace asio = boost::asio;
 
 template <class T>
-concept execution_context_like = std::derived_from<std::remove_cvref_t<T>, asio::execution_context> &&
-    requires(T& context) {
-    { context.get_executor() } -> std::convertible_to<asio::any_io_executor>;
-};
+concept execution_context_like =
+    std::derived_from<std::remove_cvref_t<T>, asio::execution_context> && requires(T& context) {
+        { context.get_executor() } -> std::convertible_to<asio::any_io_executor>;
+    };
 
 /// What caches and loaders are made on: an executor, or an execution context by its own.
 template <class T>

@@ -18,8 +18,7 @@ namespace acache::detail {
 namespace format_library = std;
 
 template <class T>
-concept formattable = std::is_default_constructible_v < std::formatter < std::remove_cvref_t<T>,
-char >> ;
+concept formattable = std::is_default_constructible_v<std::formatter<std::remove_cvref_t<T>, char>>;
 
 #else
 
@@ -27,8 +26,7 @@ char >> ;
 namespace format_library = fmt;
 
 template <class T>
-concept formattable = fmt::is_formattable < std::remove_cvref_t<T>,
-char > ::value;
+concept formattable = fmt::is_formattable<std::remove_cvref_t<T>, char>::value;
 
 #endif
 

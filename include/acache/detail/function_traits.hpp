@@ -52,9 +52,7 @@ struct parameters_of_call<R (C::*)(P...) const noexcept> : parameters<P...> {};
 template <class F>
 struct parameters_of : parameters_of_call<F> {};
 template <class F>
-    requires requires {
-        &F::operator();
-    }
+    requires requires { &F::operator(); }
 struct parameters_of<F> : parameters_of_call<decltype(&F::operator())> {};
 
 /// The parameters of `F` as `parameters<P...>`, or `unknown_parameters`.

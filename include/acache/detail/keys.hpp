@@ -21,12 +21,11 @@ template <class K, class Hash, class Q>
 concept transparent_query = requires(const Hash& hash, const std::remove_cvref_t<Q>& query) {
     typename Hash::is_transparent;
     hash(query);
-}
-&&std::constructible_from<K, const std::remove_cvref_t<Q>&>;
+} && std::constructible_from<K, const std::remove_cvref_t<Q>&>;
 
 template <class K, class Hash, class Q>
 concept text_query = string_like_key<K> && transparent_query<K, Hash, Q> &&
-    std::convertible_to<Q, typename string_key<K>::view>;
+                     std::convertible_to<Q, typename string_key<K>::view>;
 
 /// What an operation on keys `K` takes: a `K`, what converts to one, or what a transparent hash takes.
 template <class Q, class K, class Hash>

@@ -30,21 +30,19 @@ using awaited_t = typename awaited<std::remove_cvref_t<T>>::type;
 
 /// An `asio::awaitable` whose result makes a `V`.
 template <class T, class V>
-concept awaitable_of = requires {
-    typename awaited_t<T>;
-}
-&&(std::same_as<awaited_t<T>, V> || std::constructible_from<V, awaited_t<T>>);
+concept awaitable_of = requires { typename awaited_t<T>; } &&
+                       (std::same_as<awaited_t<T>, V> || std::constructible_from<V, awaited_t<T>>);
 
 /// A loader of values `V` for keys `K`: a coroutine function that can be called as one of `f(key)`, `f()`,
 /// `f(load_context&, key)`, `f(load_context&)`, and returns an `asio::awaitable` of something that makes a
 /// `V`.
 template <class F, class K, class V>
-concept loader = (std::invocable<F&, const K&> && awaitable_of<std::invoke_result_t<F&, const K&>, V>) ||
-                 (std::invocable<F&> && awaitable_of<std::invoke_result_t<F&>, V>) ||
-                 (std::invocable<F&, load_context&, const K&> &&
-                  awaitable_of<std::invoke_result_t<F&, load_context&, const K&>, V>) ||
-                 (std::invocable<F&, load_context&> &&
-                  awaitable_of<std::invoke_result_t<F&, load_context&>, V>);
+concept loader =
+    (std::invocable<F&, const K&> && awaitable_of<std::invoke_result_t<F&, const K&>, V>) ||
+    (std::invocable<F&> && awaitable_of<std::invoke_result_t<F&>, V>) ||
+    (std::invocable<F&, load_context&, const K&> &&
+     awaitable_of<std::invoke_result_t<F&, load_context&, const K&>, V>) ||
+    (std::invocable<F&, load_context&> && awaitable_of<std::invoke_result_t<F&, load_context&>, V>);
 
 /// Calls a function as `f(key)` or `f()`.
 template <class K, class F>

@@ -166,7 +166,9 @@ private:
         // By reference: the function may keep one, and the keys outlive the batch, but not this call.
         template <class Keys>
             requires std::invocable<Fn&, Keys>
-        auto operator()(Keys&& keys) { return std::invoke(loader->fn_, std::forward<Keys>(keys)); }
+        auto operator()(Keys&& keys) {
+            return std::invoke(loader->fn_, std::forward<Keys>(keys));
+        }
     };
 
     /// The part that one operation has in the batches that it puts keys into.

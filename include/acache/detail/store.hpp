@@ -21,9 +21,7 @@ struct hash_of_backend {
     using type = hash<K>;
 };
 template <class Backend, class K>
-    requires requires {
-        typename Backend::hasher;
-    }
+    requires requires { typename Backend::hasher; }
 struct hash_of_backend<Backend, K> {
     using type = typename Backend::hasher;
 };
@@ -33,9 +31,7 @@ struct key_equal_of_backend {
     using type = std::equal_to<>;
 };
 template <class Backend>
-    requires requires {
-        typename Backend::key_equal;
-    }
+    requires requires { typename Backend::key_equal; }
 struct key_equal_of_backend<Backend> {
     using type = typename Backend::key_equal;
 };
@@ -87,7 +83,9 @@ public:
     }
 
     template <class Q>
-    [[nodiscard]] std::optional<entry<V>> get(const Q& key, std::size_t hash) requires synchronous {
+    [[nodiscard]] std::optional<entry<V>> get(const Q& key, std::size_t hash)
+        requires synchronous
+    {
         if constexpr (requires { backend_.get(key, hash); }) {
             return backend_.get(key, hash);
         } else if constexpr (requires { backend_.get(key); } && !std::convertible_to<const Q&, K>) {
@@ -97,7 +95,9 @@ public:
         }
     }
 
-    [[nodiscard]] auto set(const K& key, entry<V> fresh, std::size_t hash) requires synchronous {
+    [[nodiscard]] auto set(const K& key, entry<V> fresh, std::size_t hash)
+        requires synchronous
+    {
         return kept_result([&] {
             if constexpr (requires { backend_.set(key, std::move(fresh), hash); }) {
                 return backend_.set(key, std::move(fresh), hash);
@@ -108,7 +108,9 @@ public:
     }
 
     template <class Q>
-    [[nodiscard]] auto erase(const Q& key, std::size_t hash) requires synchronous {
+    [[nodiscard]] auto erase(const Q& key, std::size_t hash)
+        requires synchronous
+    {
         if constexpr (requires { backend_.erase(key, hash); }) {
             return backend_.erase(key, hash);
         } else {

@@ -129,7 +129,7 @@ private:
 
     [[nodiscard]] per_op& of(op kind) const { return shared_->ops[static_cast<std::size_t>(kind)]; }
 
-    void configure(op kind, bool per_op::*what) {
+    void configure(op kind, bool per_op::* what) {
         const std::lock_guard lock{shared_->mutex};
         of(kind).*what = true;
     }
