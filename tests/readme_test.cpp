@@ -428,8 +428,7 @@ TEST_CASE("metrics are a snapshot, and a page for Prometheus") {
 // [testing time]
 TEST_CASE("a user is asked for again after a minute") {
     using namespace acache::testing;
-    using backend = acache::memory_backend<std::string, user, acache::hash<std::string>, std::equal_to<>,
-                                           acache::s3_fifo, manual_clock>;
+    using backend = manual_backend<std::string, user>; // the default one, on a clock that stands still
     manual_clock::reset();
     asio::io_context context;
     stepper steps(context);

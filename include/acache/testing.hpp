@@ -5,8 +5,7 @@
 /// The test kit: for tests of code that uses acache, without real time and without luck.
 ///
 ///     using namespace acache::testing;
-///     using backend = acache::memory_backend<std::string, user, acache::hash<std::string>,
-///                                            std::equal_to<>, acache::s3_fifo, manual_clock>;
+///     using backend = manual_backend<std::string, user>;
 ///     boost::asio::io_context context;
 ///     stepper steps(context);
 ///     acache::async_cache<std::string, user, backend> cache{context, backend{100}, {.ttl = 60s}};
@@ -15,6 +14,7 @@
 ///     manual_clock::advance(61s);                  // the entry has expired, and nobody has slept
 ///     user second = steps.run(cache.get_or_load("42", load));
 
+#include <acache/testing/manual_backend.hpp>   // IWYU pragma: export
 #include <acache/testing/manual_clock.hpp>     // IWYU pragma: export
 #include <acache/testing/scripted_backend.hpp> // IWYU pragma: export
 #include <acache/testing/stepper.hpp>          // IWYU pragma: export

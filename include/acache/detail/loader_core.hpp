@@ -157,11 +157,12 @@ private:
         loader_over& loader_;
     };
 
-    /// The batch function, kept alive with the loader as long as a batch is. The cache waits for it in its
-    /// `close`.
+    /// The batch function, kept alive with the loader as long as a batch is. Loader and cache wait for it in
+    /// `close` and `drain`, from when the batch is opened.
     struct shared_function {
         std::shared_ptr<loader_over> loader;
-        board_operation pending;
+        board_operation of_loader;
+        board_operation of_cache;
 
         // By reference: the function may keep one, and the keys outlive the batch, but not this call.
         template <class Keys>
@@ -244,11 +245,12 @@ private:
 
     // Wants the mutex.
     [[nodiscard]] job_ptr make_batch() {
-        shared_function fn{self(), board_operation(state_->shared_board())};
+        const std::shared_ptr<job_board> board(this->shared_from_this(), &board_);
+        shared_function fn{self(), board_operation(board), board_operation(state_->shared_board())};
         open_tally_ = make_batch_tally(*state_);
         return state_->make_job(
             batch_load<State, shared_function>(std::move(fn), load_options{}, open_tally_), std::nullopt,
-            std::shared_ptr<job_board>(this->shared_from_this(), &board_));
+            board);
     }
 
     // Wants the mutex.
