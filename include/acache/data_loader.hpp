@@ -8,6 +8,7 @@
 #include <acache/detail/compiler.hpp>
 #include <acache/detail/executor.hpp>
 #include <acache/detail/loader_core.hpp>
+#include <acache/detail/loader_over.hpp>
 #include <acache/error.hpp>
 #include <acache/memory_backend.hpp>
 #include <acache/options.hpp>

@@ -2,189 +2,27 @@
 #ifndef ACACHE_DETAIL_CACHE_LOAD_HPP
 #define ACACHE_DETAIL_CACHE_LOAD_HPP
 
-#include <acache/detail/cache_read.hpp>
 #include <acache/detail/cache_state.hpp>
+#include <acache/detail/flight_caller.hpp>
 #include <acache/detail/keys.hpp>
-#include <acache/detail/loader.hpp>
-#include <acache/detail/write_turns.hpp>
+#include <acache/detail/single_load.hpp>
 #include <acache/entry.hpp>
-#include <acache/load_context.hpp>
 #include <acache/lookup_result.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/this_coro.hpp>
 
-#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include <acache/detail/push_warnings.hpp>
 
 namespace acache::detail {
-
-/// How a load goes about it.
-struct load_mode {
-    /// Ask an asynchronous backend before the loader.
-    bool reads = true;
-    /// Fence the flight there is, and load in any case.
-    bool replaces = false;
-    /// Count as a look-up.
-    bool counts = true;
-};
-
-/// A look-up that has become a flight and is not counted yet: as a hit where the flight finds the value in
-/// the backend, as a miss in every other case, a cancellation before it could look included.
-template <class State>
-class lookup_tally {
-public:
-    lookup_tally(State& state, bool counts) noexcept : state_(counts ? &state : nullptr) {}
-    lookup_tally(lookup_tally&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
-    lookup_tally& operator=(lookup_tally&&) = delete;
-    ~lookup_tally() { settle(counter::misses); }
-
-    void settle(counter as) noexcept {
-        if (auto* state = std::exchange(state_, nullptr)) {
-            state->count(as);
-        }
-    }
-
-private:
-    State* state_;
-};
-
-/// Ends a flight whose value was found in the backend: it is there already.
-template <class State>
-void finish_found(State& self, typename State::flight_type& flight, entry<typename State::value_type> found) {
-    typename State::outcome_type outcome;
-    outcome.value.emplace(std::move(found.value));
-    outcome.created = found.created;
-    outcome.found = true;
-    self.finish(flight, std::move(outcome), [] {});
-}
-
-/// The entry of a loaded value. Empty where it is not to be stored, or cannot be, since it cannot be copied:
-/// then who waits for it gets the exception from his own copy, and what is stored stays.
-template <class State>
-[[nodiscard]] std::optional<entry<typename State::value_type>>
-make_entry(State& self, const typename State::value_type& value, typename State::stamps& s) {
-    std::optional<entry<typename State::value_type>> fresh;
-    if (s.alive) {
-        try {
-            fresh.emplace(value, s.created, s.expires);
-        } catch (...) {
-            self.count(counter::backend_failures);
-            s.keep_older = true;
-        }
-    }
-    return fresh;
-}
-
-/// Ends a flight of a cache over a synchronous backend: stores and ends in one step.
-template <class State>
-void store_and_finish(State& self, typename State::flight_type& flight, typename State::outcome_type outcome,
-                      typename State::stamps s) {
-    auto& store = self.stored();
-    auto fresh = make_entry(self, *outcome.value, s);
-    std::optional<decltype(store.set(flight.key, std::move(*fresh), flight.hash))> displaced;
-    std::optional<decltype(store.erase(flight.key, flight.hash))> removed;
-    self.finish(flight, std::move(outcome), [&] {
-        try {
-            if (fresh) {
-                displaced.emplace(store.set(flight.key, std::move(*fresh), flight.hash));
-            } else if (!s.keep_older) {
-                removed.emplace(store.erase(flight.key, flight.hash));
-            }
-        } catch (...) {
-            self.count(counter::backend_failures);
-        }
-    });
-}
-
-/// Stores the value of a flight of a cache over an asynchronous backend, when the key's turn has come and
-/// unless a fence came first. The flight is to be ended after that.
-template <class State>
-asio::awaitable<void> store_loaded(State& self, typename State::flight_type& flight,
-                                   std::optional<entry<typename State::value_type>> fresh, bool keep_older) {
-    if (!self.joinable(flight)) {
-        co_return; // nor does it wait for the write that fenced it
-    }
-    std::exception_ptr failure;
-    try {
-        write_turns::turn turn(self.stored().turns, flight.hash);
-        if (!turn.try_take()) {
-            co_await turn.come();
-        }
-        if (self.joinable(flight)) {
-            if (fresh) {
-                co_await self.stored().backend().set(flight.key, std::move(*fresh));
-            } else if (!keep_older) {
-                co_await self.stored().backend().erase(flight.key);
-            }
-        }
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        count_backend_failure(self, failure, co_await asio::this_coro::cancellation_state);
-    }
-}
-
-/// The work of one flight: look in an asynchronous backend, call the loader, store.
-template <class State, class Load>
-struct single_load {
-    using V = typename State::value_type;
-
-    Load load;
-    load_options options;
-    load_mode mode;
-    lookup_tally<State> tally;
-
-    asio::awaitable<void> operator()(typename State::job& job) {
-        auto& self = static_cast<State&>(job.group());
-        const typename State::flight_ptr flight = job.flights.front();
-        if constexpr (!State::synchronous) {
-            if (mode.reads) {
-                if (!self.stored().erasures.idle()) {
-                    co_await wait_for_erasures(self, flight->hash);
-                }
-                auto found = co_await read(self, flight->key);
-                if (found) {
-                    tally.settle(counter::hits);
-                    finish_found(self, *flight, std::move(*found));
-                    co_return;
-                }
-            }
-        }
-        tally.settle(counter::misses);
-        self.count(counter::loads);
-        load_context context;
-        typename State::outcome_type outcome;
-        const auto begun = State::timer_clock::now();
-        try {
-            outcome.value.emplace(co_await call_loader(load, context, flight->key));
-        } catch (...) {
-            outcome.error = std::current_exception();
-        }
-        self.count_load(job, begun, outcome.error ? 1 : 0);
-        if (outcome.error) {
-            self.finish(*flight, std::move(outcome), [] {});
-            co_return;
-        }
-        auto stamps = self.stamp(context, options);
-        outcome.created = stamps.created;
-        if constexpr (State::synchronous) {
-            store_and_finish(self, *flight, std::move(outcome), stamps);
-        } else {
-            auto fresh = make_entry(self, *outcome.value, stamps);
-            self.put_down(*flight, std::move(outcome));
-            co_await store_loaded(self, *flight, std::move(fresh), stamps.keep_older);
-            self.finish_loaded(*flight);
-        }
-    }
-};
 
 /// What a caller with a loader of its own asks of the flights.
 template <class State, class Query, class Load>

@@ -31,7 +31,7 @@ public:
 
     void start(load_job::launch how) override {
         // On the strand, where alone the cancellation slot may be touched.
-        auto go = [s = session(*this)]() mutable { s.run->spawn(std::move(s)); };
+        auto go = [s = lifetime(*this)]() mutable { s.run->spawn(std::move(s)); };
         if (how == load_job::launch::dispatched) {
             asio::dispatch(this->strand(), std::move(go));
         } else {
@@ -51,11 +51,11 @@ private:
 
     /// The time between the start of a job and its end. However that end comes, by return, by an exception or
     /// with the context, no flight is left behind and the board is told.
-    struct session {
-        explicit session(load_run& r) : group(r.group().shared()), run(&r) {}
-        session(session&&) noexcept = default;
-        session& operator=(session&&) = delete;
-        ~session() {
+    struct lifetime {
+        explicit lifetime(load_run& r) : group(r.group().shared()), run(&r) {}
+        lifetime(lifetime&&) noexcept = default;
+        lifetime& operator=(lifetime&&) = delete;
+        ~lifetime() {
             if (run) {
                 run->refuse(errc::closed);
                 run->board().ended(*run);
@@ -66,7 +66,7 @@ private:
         boost::intrusive_ptr<load_run> run;
     };
 
-    void spawn(session s) {
+    void spawn(lifetime s) {
         // A coroutine that has never suspended is posted once more after its end, and looks at its slot then:
         // the handler keeps the job, and with it the signal, until that is over too.
         asio::co_spawn(this->executor(), work(std::move(s)),
@@ -74,7 +74,7 @@ private:
                            this->slot(), [job = load_job_ptr(this)](const std::exception_ptr&) {}));
     }
 
-    static asio::awaitable<void> work(session s) {
+    static asio::awaitable<void> work(lifetime s) {
         // co_spawn lets only terminal cancellation through; loads may be cancelled in any way they support.
         co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
         load_run& self = *s.run;
