@@ -19,7 +19,7 @@
 #include <chrono>
 #include <exception>
 #include <future>
-#include <optional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -41,7 +41,7 @@ TEST_CASE("C10 a context may go while another thread wakes the callers that run 
             }
             co_return 1;
         };
-        std::optional<asio::io_context> callers(std::in_place);
+        auto callers = std::make_unique<asio::io_context>();
         const auto ask = [&]() -> asio::awaitable<void> {
             // Belongs to the context, and has to go with it.
             asio::steady_timer local(co_await asio::this_coro::executor, 1h);
