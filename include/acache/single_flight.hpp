@@ -89,7 +89,7 @@ public:
     bool forget(const Q& key) {
         const auto kept = detail::keep_key<K, Hash>(key);
         const auto& query = detail::query_of(kept);
-        return state_->fence(Hash{}(query), query, [](bool was) { return was; });
+        return state_->fence(Hash{}(query), query);
     }
 
     /// Runs under way, those that were forgotten included.

@@ -116,7 +116,7 @@ template <class State, class Q>
 template <class State, class Key>
 asio::awaitable<std::optional<typename State::value_type>> get(std::shared_ptr<State> self, Key kept) {
     if (!self->board.admits(false)) {
-        check_open(*self, co_await asio::this_coro::executor);
+        self->admit(co_await asio::this_coro::executor);
     }
     const auto& query = query_of(kept);
     std::optional<entry<typename State::value_type>> found;
@@ -146,7 +146,7 @@ asio::awaitable<std::optional<typename State::value_type>> get(std::shared_ptr<S
 /// The fresh values of those keys that have one.
 template <class State, class Map>
 asio::awaitable<Map> get_many(std::shared_ptr<State> self, std::vector<typename State::key_type> keys) {
-    check_open(*self, co_await asio::this_coro::executor);
+    self->admit(co_await asio::this_coro::executor);
     Map result;
     std::vector<typename State::key_type> unknown;
     const auto take = [&](const auto& key, auto& found) {

@@ -37,18 +37,11 @@ private:
     Fence fence_;
 };
 
-/// Throws `errc::closed` where the calling coroutine may not begin work.
-template <class State>
-void check_open(State& state, const asio::any_io_executor& executor) {
-    state.board.check(load_of(executor) != nullptr);
-    state.watch(asio::query(executor, asio::execution::context));
-}
-
 /// Stores a value, or removes the key where the stamps are not of a living entry. `key` outlives the call.
 template <class State, class K, class V>
 asio::awaitable<void> set_stamped(std::shared_ptr<State> self, const K& key, V value,
                                   typename State::stamps s) {
-    check_open(*self, co_await asio::this_coro::executor);
+    self->admit(co_await asio::this_coro::executor);
     auto& store = self->stored();
     const std::size_t hash = store.hash(key);
     entry<V> fresh(std::move(value), s.created, s.expires);
@@ -62,7 +55,7 @@ asio::awaitable<void> set_stamped(std::shared_ptr<State> self, const K& key, V v
     } else {
         const board_operation pending(self->shared_board());
         write_turns::turn turn(store.turns, hash);
-        const fence_scope fence([&] { self->fence(hash, key, [](bool was) { return was; }); });
+        const fence_scope fence([&] { self->fence(hash, key); });
         if (!turn.try_take()) {
             co_await turn.come();
         }
@@ -83,7 +76,7 @@ asio::awaitable<void> set(std::shared_ptr<State> self, K key, V value, entry_opt
 /// Removes the key; whether it was there.
 template <class State, class Key>
 asio::awaitable<bool> invalidate(std::shared_ptr<State> self, Key kept) {
-    check_open(*self, co_await asio::this_coro::executor);
+    self->admit(co_await asio::this_coro::executor);
     auto& store = self->stored();
     const auto& query = query_of(kept);
     const std::size_t hash = store.hash(query);
@@ -94,7 +87,7 @@ asio::awaitable<bool> invalidate(std::shared_ptr<State> self, Key kept) {
         const typename State::key_type key(query);
         const board_operation pending(self->shared_board());
         write_turns::turn turn(store.turns, hash);
-        const fence_scope fence([&] { self->fence(hash, key, [](bool was) { return was; }); });
+        const fence_scope fence([&] { self->fence(hash, key); });
         if (!turn.try_take()) {
             co_await turn.come();
         }
@@ -105,7 +98,7 @@ asio::awaitable<bool> invalidate(std::shared_ptr<State> self, Key kept) {
 /// Removes every key.
 template <class State>
 asio::awaitable<void> clear(std::shared_ptr<State> self) {
-    check_open(*self, co_await asio::this_coro::executor);
+    self->admit(co_await asio::this_coro::executor);
     auto& store = self->stored();
     if constexpr (State::synchronous) {
         self->fence_all();

@@ -46,9 +46,7 @@ public:
     /// Throws `errc::closed` where the coroutine on `executor` may not begin work.
     /// `owner` is whose callers it is one of, for `flight_table::dismiss`.
     flight_caller(Group& group, const asio::any_io_executor& executor, const void* owner = nullptr)
-        : group_(group), load_(load_of(executor)) {
-        group.board.check(load_ != nullptr);
-        group.watch(asio::query(executor, asio::execution::context));
+        : group_(group), load_(group.admit(executor)) {
         waiter_.owner = owner;
     }
 

@@ -83,6 +83,15 @@ public:
         return std::static_pointer_cast<flight_group>(shared_from_this());
     }
 
+    /// Lets the coroutine on `executor` begin work, and gives the load that it runs in, or null. Throws
+    /// `errc::closed`.
+    load_node_ptr admit(const asio::any_io_executor& executor) {
+        load_node_ptr load = load_of(executor);
+        board.check(load != nullptr);
+        watch(asio::query(executor, asio::execution::context));
+        return load;
+    }
+
     /// A job that will `co_await body(job)`; `body` is destroyed when that is over. To be submitted to the
     /// board `to`. Without a timeout of its own it has the group's.
     template <class Body>
@@ -104,10 +113,7 @@ public:
     static asio::awaitable<std::vector<flight_ptr>> join_all(std::shared_ptr<flight_group> self,
                                                              std::vector<Request>& requests, Batch& batch,
                                                              const void* owner = nullptr) {
-        const asio::any_io_executor executor = co_await asio::this_coro::executor;
-        const load_node_ptr caller = load_of(executor);
-        self->board.check(caller != nullptr);
-        self->watch(asio::query(executor, asio::execution::context));
+        const load_node_ptr caller = self->admit(co_await asio::this_coro::executor);
         std::vector<flight_share<flight_group>> shares;
         std::vector<wait_edge> edges;
         std::vector<flight_ptr> flights;

@@ -114,6 +114,12 @@ public:
         return write(f != nullptr);
     }
 
+    /// Fences the flight of `key`; whether there was one.
+    template <class Q>
+    bool fence(std::size_t hash, const Q& key) {
+        return fence(hash, key, [](bool was) { return was; });
+    }
+
     /// Calls `f(bool)` with whether `key` has a joinable flight, before any flight of that key can begin or
     /// end.
     template <class Q, class F>

@@ -78,7 +78,7 @@ public:
             const auto removed =
                 state_->fence(hash, key, [&](bool) { return state_->stored().erase(key, hash); });
         } else {
-            state_->fence(hash, key, [](bool was) { return was; });
+            state_->fence(hash, key);
             in_background(erase(state_, std::move(key), begin_erasure(hash)));
         }
     }
@@ -220,7 +220,7 @@ private:
         }
         const auto present = co_await read(*state, key);
         if (!present) {
-            const fence_scope fence([&] { state->fence(hash, key, [](bool was) { return was; }); });
+            const fence_scope fence([&] { state->fence(hash, key); });
             entry<V> fresh(std::move(value), stamps.created, stamps.expires);
             co_await store.backend().set(key, std::move(fresh));
         }

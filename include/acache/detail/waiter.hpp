@@ -173,8 +173,6 @@ public:
         list_.push_back(w);
     }
 
-    [[nodiscard]] bool empty() const noexcept { return list_.empty(); }
-
     /// Takes the first waiter off the list; null where there is none.
     [[nodiscard]] waiter* take_first() noexcept {
         if (list_.empty()) {

@@ -76,10 +76,8 @@ public:
     using K = typename State::key_type;
 
     warmup_run(std::shared_ptr<State> state, const asio::any_io_executor& executor)
-        : state_(std::move(state)), caller_(load_of(executor)),
-          bell_(std::make_shared<warmup_bell>(state_->shared_board())) {
-        check_open(*state_, executor);
-    }
+        : state_(std::move(state)), caller_(state_->admit(executor)),
+          bell_(std::make_shared<warmup_bell>(state_->shared_board())) {}
 
     /// Begins the load of `key` unless it has a value or is being loaded. An error is the key's own.
     template <class Loader>
