@@ -15,6 +15,19 @@ inline constexpr bool destroys_temporaries_twice = true;
 inline constexpr bool destroys_temporaries_twice = false;
 #endif
 
+/// ThreadSanitizer does not see barriers that are not in the language.
+#if defined(__SANITIZE_THREAD__)
+inline constexpr bool thread_sanitized = true;
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+inline constexpr bool thread_sanitized = true;
+#else
+inline constexpr bool thread_sanitized = false;
+#endif
+#else
+inline constexpr bool thread_sanitized = false;
+#endif
+
 /// Whether an argument deduced as `T&&` may stand in an awaited expression.
 template <class T>
 inline constexpr bool awaitable_argument =
