@@ -2,7 +2,8 @@
 #ifndef ACACHE_LRU_HPP
 #define ACACHE_LRU_HPP
 
-#include <acache/detail/intrusive_list.hpp>
+#include <acache/detail/index_list.hpp>
+#include <acache/eviction_policy.hpp>
 
 #include <cstdint>
 
@@ -12,27 +13,43 @@ namespace acache {
 /// never hits, and a scan drives everything out; `s3_fifo` stands both better.
 class lru {
 public:
-    struct hook : private detail::list_hook {
-        friend class lru;
-    };
+    struct hook : detail::index_links {};
 
     static constexpr bool concurrent_hits = false;
 
     [[nodiscard]] bool empty() const noexcept { return queue_.empty(); }
-    void insert(hook& entry, std::uint64_t) noexcept { queue_.push_front(entry); }
-    void hit(hook& entry) noexcept { queue_.move_to_front(entry); }
-    void replace(hook& old, hook& fresh) noexcept { queue_.replace(old, fresh); }
-    void remove(hook& entry) noexcept { queue_.erase(entry); }
-    void clear() noexcept { queue_.clear(); }
 
-    [[nodiscard]] hook& evict() noexcept {
-        auto& victim = static_cast<hook&>(queue_.back());
-        queue_.erase(victim);
+    template <class Hooks>
+    void insert(Hooks& hooks, entry_id id, std::uint64_t) noexcept {
+        queue_.push_front(hooks, id);
+    }
+
+    template <class Hooks>
+    void hit(Hooks& hooks, entry_id id) noexcept {
+        queue_.move_to_front(hooks, id);
+    }
+
+    template <class Hooks>
+    void replace(Hooks& hooks, entry_id old, entry_id fresh) noexcept {
+        queue_.replace(hooks, old, fresh);
+    }
+
+    template <class Hooks>
+    void remove(Hooks& hooks, entry_id id) noexcept {
+        queue_.erase(hooks, id);
+    }
+
+    template <class Hooks>
+    [[nodiscard]] entry_id evict(Hooks& hooks) noexcept {
+        const auto victim = queue_.back();
+        queue_.erase(hooks, victim);
         return victim;
     }
 
+    void clear() noexcept { queue_.clear(); }
+
 private:
-    detail::intrusive_list queue_;
+    detail::index_list queue_;
 };
 
 } // namespace acache

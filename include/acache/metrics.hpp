@@ -30,6 +30,7 @@ struct backend_metrics {
     std::uint64_t size = 0;   ///< entries held, expired ones not yet removed included
     std::uint64_t weight = 0; ///< their weight; the number of entries where nothing weighs them
     removal_counts removals;
+    std::uint64_t rejected = 0; ///< entries not stored since they were heavier than the whole may be
 };
 
 /// How long loads took: a histogram whose bucket `i` counts the loads of at most `bounds[i]` (and more than

@@ -3,7 +3,8 @@
 #define ACACHE_S3_FIFO_HPP
 
 #include <acache/detail/ghost_set.hpp>
-#include <acache/detail/intrusive_list.hpp>
+#include <acache/detail/index_list.hpp>
+#include <acache/eviction_policy.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -19,63 +20,76 @@ namespace acache {
 /// three at most. A hit moves nothing: it raises a counter of two bits.
 class s3_fifo {
 public:
-    class hook : detail::list_hook {
+    class hook : public detail::index_links {
         friend class s3_fifo;
-        std::uint32_t hash_ = 0;
+        std::uint32_t tag_ : detail::ghost_set::tag_bits = 0;
+        std::uint32_t in_main_ : 1 = 0;
         std::atomic<std::uint8_t> reads_{0};
-        bool in_main_ = false;
     };
+    static_assert(sizeof(hook) == 12);
 
     static constexpr bool concurrent_hits = true;
 
     [[nodiscard]] bool empty() const noexcept { return small_.empty() && main_.empty(); }
 
-    void insert(hook& entry, std::uint64_t hash) noexcept {
-        entry.hash_ = static_cast<std::uint32_t>(hash >> 32);
-        entry.in_main_ = ghosts_.take(hash);
-        queue_of(entry).push_front(entry);
+    template <class Hooks>
+    void insert(Hooks& hooks, entry_id id, std::uint64_t hash) noexcept {
+        auto& entry = hooks[id];
+        entry.tag_ = detail::ghost_set::tag_of(hash) & detail::ghost_set::tag_mask;
+        entry.in_main_ = ghosts_.take(entry.tag_);
+        entry.reads_.store(0, std::memory_order_relaxed);
+        queue_of(entry).push_front(hooks, id);
     }
 
-    void hit(hook& entry) noexcept {
+    template <class Hooks>
+    void hit(Hooks& hooks, entry_id id) noexcept {
         // Two hits at once may count as one: cheaper than a read-modify-write, and near enough.
+        auto& entry = hooks[id];
         const auto reads = entry.reads_.load(std::memory_order_relaxed);
         if (reads < most_reads) {
             entry.reads_.store(static_cast<std::uint8_t>(reads + 1), std::memory_order_relaxed);
         }
     }
 
-    void replace(hook& old, hook& fresh) noexcept {
-        fresh.hash_ = old.hash_;
-        fresh.in_main_ = old.in_main_;
-        fresh.reads_.store(old.reads_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-        queue_of(old).replace(old, fresh);
+    template <class Hooks>
+    void replace(Hooks& hooks, entry_id old, entry_id fresh) noexcept {
+        auto& from = hooks[old];
+        auto& to = hooks[fresh];
+        to.tag_ = from.tag_;
+        to.in_main_ = from.in_main_;
+        to.reads_.store(from.reads_.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        queue_of(from).replace(hooks, old, fresh);
     }
 
-    void remove(hook& entry) noexcept { queue_of(entry).erase(entry); }
+    template <class Hooks>
+    void remove(Hooks& hooks, entry_id id) noexcept {
+        queue_of(hooks[id]).erase(hooks, id);
+    }
 
-    [[nodiscard]] hook& evict() noexcept {
+    template <class Hooks>
+    [[nodiscard]] entry_id evict(Hooks& hooks) noexcept {
         const auto held = small_.size() + main_.size();
         const auto small_share = std::max<std::size_t>(held / 10, 1);
         for (;;) {
-            if (main_.empty() || small_.size() >= small_share) {
-                auto& oldest = static_cast<hook&>(small_.back());
-                small_.erase(oldest);
-                if (oldest.reads_.load(std::memory_order_relaxed) < 2) {
-                    ghosts_.insert(std::uint64_t{oldest.hash_} << 32, held - held / 10);
-                    return oldest;
+            const bool from_small = main_.empty() || small_.size() >= small_share;
+            const auto id = from_small ? small_.back() : main_.back();
+            auto& oldest = hooks[id];
+            const auto reads = oldest.reads_.load(std::memory_order_relaxed);
+            if (from_small) {
+                small_.erase(hooks, id);
+                if (reads < 2) {
+                    ghosts_.insert(oldest.tag_, held - held / 10);
+                    return id;
                 }
                 oldest.reads_.store(0, std::memory_order_relaxed);
                 oldest.in_main_ = true;
-                main_.push_front(oldest);
+                main_.push_front(hooks, id);
+            } else if (reads == 0) {
+                main_.erase(hooks, id);
+                return id;
             } else {
-                auto& oldest = static_cast<hook&>(main_.back());
-                const auto reads = oldest.reads_.load(std::memory_order_relaxed);
-                if (reads == 0) {
-                    main_.erase(oldest);
-                    return oldest;
-                }
                 oldest.reads_.store(static_cast<std::uint8_t>(reads - 1), std::memory_order_relaxed);
-                main_.move_to_front(oldest);
+                main_.move_to_front(hooks, id);
             }
         }
     }
@@ -89,10 +103,10 @@ public:
 private:
     static constexpr std::uint8_t most_reads = 3;
 
-    detail::intrusive_list& queue_of(const hook& entry) noexcept { return entry.in_main_ ? main_ : small_; }
+    detail::index_list& queue_of(const hook& entry) noexcept { return entry.in_main_ ? main_ : small_; }
 
-    detail::intrusive_list small_;
-    detail::intrusive_list main_;
+    detail::index_list small_;
+    detail::index_list main_;
     detail::ghost_set ghosts_;
 };
 

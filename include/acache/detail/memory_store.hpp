@@ -2,22 +2,29 @@
 #ifndef ACACHE_DETAIL_MEMORY_STORE_HPP
 #define ACACHE_DETAIL_MEMORY_STORE_HPP
 
+#include <acache/detail/checks.hpp>
+#include <acache/detail/read_section.hpp>
+#include <acache/detail/store_budget.hpp>
 #include <acache/detail/store_shard.hpp>
 #include <acache/entry.hpp>
 #include <acache/metrics.hpp>
 #include <acache/options.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
+#include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
-#include <vector>
 
 namespace acache::detail {
 
@@ -34,187 +41,511 @@ namespace acache::detail {
     return std::bit_floor(std::min({by_machine, by_capacity, most}));
 }
 
-/// The shared, immovable part of a `memory_backend`, which documents the operations. Shards have a lock and
-/// a policy each; the capacity is one for all, so that no shard evicts while another has room.
-template <class K, class V, class KeyEqual, class Policy, class Clock>
+/// The shared, immovable part of a `memory_backend`, which documents the operations.
+///
+/// Removed entries are freed in three steps. A write unlinks them under the lock of their shard. What it
+/// returns tells the listener of them, when the caller holds no lock any more. And when all read sections
+/// that may have found them are over they are destroyed, outside the locks, and their ids used anew: at once
+/// where no other thread reads at all, else many at a time, since finding out is dear (`settle`).
+template <class K, class V, class Hash, class KeyEqual, class Policy, class Clock>
 class memory_store {
-    using node = cache_node<K, V, typename Policy::hook>;
-    using node_ptr = std::unique_ptr<node>;
-    using shard = store_shard<node, Policy>;
+    using shard = store_shard<K, V, Hash, KeyEqual, Policy>;
+    using node = typename shard::node;
+    using shard_set = std::uint64_t; // a bit each
+
+    /// Nothing is left to do outside the locks for an entry that nobody reads.
+    static constexpr bool trivial =
+        std::is_trivially_destructible_v<K> && std::is_trivially_destructible_v<V>;
 
 public:
+    using listener = std::function<void(const K&, const V&, removal_cause)>;
+    using weigher = std::function<std::size_t(const K&, const V&)>;
+
+    /// What is left to do of a write when the locks of its caller are released.
     class removed {
     public:
-        [[nodiscard]] explicit operator bool() const noexcept { return node_ != nullptr; }
-
-    private:
-        friend memory_store;
-        explicit removed(node_ptr n) noexcept : node_(std::move(n)) {}
-        node_ptr node_;
-    };
-
-    class removed_all {
-    private:
-        friend memory_store;
-        explicit removed_all(std::unique_ptr<shard[]> s) noexcept : shards_(std::move(s)) {}
-        std::unique_ptr<shard[]> shards_;
-    };
-
-    memory_store(std::size_t capacity, std::size_t shards, KeyEqual equal)
-        : capacity_(capacity), shard_count_(shard_count(shards, capacity)),
-          shards_(std::make_unique<shard[]>(shard_count_)), equal_(std::move(equal)) {}
-
-    template <class Q>
-    std::optional<entry<V>> get(const Q& key, std::uint64_t hash) {
-        auto& home = shard_of(hash);
-        std::optional<entry<V>> result;
-        const std::scoped_lock lock(home.mutex);
-        if (node* found = home.table.find(key, hash, equal_)) {
-            result.emplace(found->stored);
-            home.policy.hit(*found);
+        removed(removed&& other) noexcept
+            : store_(other.store_), shards_(std::exchange(other.shards_, 0)), displaced_(other.displaced_),
+              refused_(std::move(other.refused_)) {}
+        removed& operator=(removed&&) = delete;
+        ~removed() {
+            if (shards_ != 0) {
+                store_.settle(shards_);
+            }
         }
-        return result;
+
+        [[nodiscard]] explicit operator bool() const noexcept { return displaced_; }
+
+    private:
+        friend memory_store;
+        explicit removed(memory_store& store) noexcept : store_(store) {}
+
+        memory_store& store_;
+        shard_set shards_ = 0;
+        bool displaced_ = false;
+        std::unique_ptr<std::pair<K, V>> refused_;
+    };
+
+    memory_store(std::size_t capacity, std::size_t max_weight, std::size_t shards,
+                 std::optional<std::chrono::nanoseconds> idle, Hash hash, KeyEqual equal)
+        : settings_{idle}, budget_(std::min(capacity, max_weight), unbounded), capacity_(capacity),
+          max_weight_(max_weight), shard_count_(shard_count(shards, std::min(capacity, max_weight))),
+          shards_(std::make_unique<shard[]>(shard_count_)), hash_(std::move(hash)), equal_(std::move(equal)) {
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            shards_[i].set_up(settings_, hash_, equal_, budget_.capacity() / shard_count_);
+        }
     }
 
-    removed set(K key, entry<V> value, std::uint64_t hash) {
-        auto fresh = std::make_unique<node>(std::move(key), std::move(value), hash);
-        if (capacity_ == 0) {
-            return removed{std::move(fresh)};
+    template <class Q>
+    [[nodiscard]] std::uint64_t hash_of(const Q& key) const {
+        return hash_mix(hash_(key));
+    }
+
+    template <class Q, class F>
+    bool read(const Q& key, std::uint64_t hash, F&& f) {
+        const read_section reading;
+        shard& home = shard_of(hash);
+        const auto id = home.find(key, hash);
+        if (id == no_entry) {
+            return false;
         }
-        const auto home = index_of(hash);
-        for (auto donor = home;; donor = (donor + 1) % shard_count_) {
-            std::unique_lock home_lock(shards_[home].mutex, std::defer_lock);
-            std::unique_lock donor_lock(shards_[donor].mutex, std::defer_lock);
-            if (donor == home) {
-                home_lock.lock();
-            } else {
-                std::lock(home_lock, donor_lock);
-            }
-            node_ptr gone;
-            if (put(shards_[home], shards_[donor], fresh, gone)) {
-                return removed{std::move(gone)};
+        const node& found = home[id];
+        auto expires = found.stamps.expires();
+        if (settings_.idle) {
+            expires = home.due(id);
+            if (const auto now = Clock::now(); expires > now) {
+                home.touch(id, now);
             }
         }
+        f(found.value, found.stamps.created(), expires);
+        home.use(id, hash);
+        return true;
+    }
+
+    removed set(K&& key, entry<V>&& fresh, std::uint64_t hash) {
+        removed result(*this);
+        const auto weight = settings_.weighs ? weigher_(key, fresh.value) : 0;
+        if (budget_.capacity() == 0 || weight > budget_.max_weight()) {
+            refuse(result, std::move(key), std::move(fresh), hash);
+            return result;
+        }
+        if (times_out_.load(std::memory_order_relaxed) && budget_.full()) {
+            expire_everywhere(result);
+        }
+        insertion put(*this, result, std::move(key), std::move(fresh), hash, weight);
+        put.run();
+        return result;
     }
 
     template <class Q>
     removed erase(const Q& key, std::uint64_t hash) {
-        auto& home = shard_of(hash);
-        const std::scoped_lock lock(home.mutex);
-        node* found = home.table.find(key, hash, equal_);
-        if (found == nullptr) {
-            return removed{nullptr};
-        }
-        home.count(*found, removal_cause::invalidated, Clock::now());
-        size_.fetch_sub(1, std::memory_order_relaxed);
-        return removed{home.remove(*found)};
-    }
-
-    removed_all clear() {
-        auto gone = std::make_unique<shard[]>(shard_count_);
-        for (std::size_t i = 0; i != shard_count_; ++i) {
-            {
-                const std::scoped_lock lock(shards_[i].mutex);
-                shards_[i].table.swap(gone[i].table);
-                shards_[i].policy.clear();
-                size_.fetch_sub(gone[i].table.size(), std::memory_order_relaxed);
-            }
-            gone[i].table.for_each([&, now = Clock::now()](const node& n) {
-                gone[i].count(n, removal_cause::invalidated, now);
-            });
-            const std::scoped_lock lock(shards_[i].mutex);
-            shards_[i].removals.invalidated += gone[i].removals.invalidated;
-            shards_[i].removals.expired += gone[i].removals.expired;
-        }
-        return removed_all{std::move(gone)};
-    }
-
-    std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
-
-    backend_metrics metrics() const {
-        backend_metrics result;
-        result.size = result.weight = size();
-        for (std::size_t i = 0; i != shard_count_; ++i) {
-            const std::scoped_lock lock(shards_[i].mutex);
-            const auto& removals = shards_[i].removals;
-            result.removals.capacity += removals.capacity;
-            result.removals.expired += removals.expired;
-            result.removals.invalidated += removals.invalidated;
-            result.removals.replaced += removals.replaced;
+        removed result(*this);
+        writing at(*this, index_of(hash), result);
+        at.expire();
+        const auto id = at.home.find(key, hash);
+        if (id != no_entry) {
+            const auto cause = cause_of(at.home, id, removal_cause::invalidated);
+            result.displaced_ = cause == removal_cause::invalidated;
+            budget_.release(1, at.home.weight_of(id));
+            at.home.remove(id, cause);
         }
         return result;
     }
 
-    template <class F>
-    void visit(F& f) const {
+    removed clear() {
+        removed result(*this);
         for (std::size_t i = 0; i != shard_count_; ++i) {
-            const std::scoped_lock lock(shards_[i].mutex);
-            shards_[i].table.for_each([&](const node& n) { f(n.key, n.stored); });
+            clear(i, result);
         }
+        return result;
+    }
+
+    std::size_t size() const noexcept { return budget_.size(); }
+
+    backend_metrics metrics() {
+        backend_metrics result;
+        {
+            removed expired(*this);
+            for (std::size_t i = 0; i != shard_count_; ++i) {
+                writing at(*this, i, expired);
+                at.expire();
+                const auto& removals = at.home.removals();
+                result.removals.capacity += removals.capacity;
+                result.removals.expired += removals.expired;
+                result.removals.invalidated += removals.invalidated;
+                result.removals.replaced += removals.replaced;
+            }
+        }
+        sweep();
+        result.size = budget_.size();
+        result.weight = settings_.weighs ? budget_.weight() : result.size;
+        result.rejected = rejected_.load(std::memory_order_relaxed);
+        return result;
+    }
+
+    template <class F>
+    void visit(F& f) {
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            const std::scoped_lock lock(shards_[i].mutex());
+            shards_[i].for_each([&](entry_id id) {
+                const node& n = shards_[i][id];
+                f(n.key, entry<V>(n.value, n.stamps.created(), shards_[i].due(id)));
+            });
+        }
+    }
+
+    void weigh_by(weigher f) {
+        check_unused("weigh_by");
+        weigher_ = std::move(f);
+        settings_.weighs = true;
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            shards_[i].keep_weights();
+        }
+        budget_.allow(capacity_);
+        budget_.allow_weight(max_weight_);
+    }
+
+    void on_removal(listener f) {
+        check_unused("on_removal");
+        listener_ = std::move(f);
+    }
+
+    removed resize(std::size_t capacity) {
+        capacity_ = capacity;
+        return shrink();
+    }
+    removed resize_weight(std::size_t max_weight) {
+        max_weight_ = max_weight;
+        return shrink();
     }
 
 private:
-    /// Room for one entry, taken from the capacity if there is any; given back unless kept.
-    class room {
-    public:
-        room(std::atomic<std::size_t>& size, std::size_t capacity) noexcept : size_(size) {
-            auto held = size.load(std::memory_order_relaxed);
-            while (held < capacity && !taken_) {
-                taken_ = size.compare_exchange_weak(held, held + 1, std::memory_order_relaxed);
-            }
-        }
-        room(const room&) = delete;
-        room& operator=(const room&) = delete;
-        ~room() {
-            if (taken_) {
-                size_.fetch_sub(1, std::memory_order_relaxed);
+    /// A shard that is being written to. When it goes, what was unlinked there is left for `result` to
+    /// settle, unless it could be freed on the spot.
+    struct writing {
+        writing(memory_store& s, std::size_t index, removed& r)
+            : home(s.shards_[index]), store(s), index_(index), result_(r), lock_(home.mutex()) {}
+        writing(const writing&) = delete;
+        writing& operator=(const writing&) = delete;
+        ~writing() {
+            if (!home.pending().empty() && !store.settled(home)) {
+                result_.shards_ |= shard_set{1} << index_;
             }
         }
 
-        explicit operator bool() const noexcept { return taken_; }
-        void keep() noexcept { taken_ = false; }
+        /// Removes what has expired here.
+        void expire() noexcept {
+            if (home.times_out()) {
+                home.expire(Clock::now(),
+                            [this](entry_id id) { store.budget_.release(1, home.weight_of(id)); });
+            }
+        }
+
+        shard& home;
+        memory_store& store;
 
     private:
-        std::atomic<std::size_t>& size_;
-        bool taken_ = false;
+        const std::size_t index_;
+        removed& result_;
+        const std::scoped_lock<std::mutex> lock_;
     };
 
-    /// Puts `fresh` into `home`, both locked, in place of the node of its key, into free room, or in place of
-    /// a victim out of `donor`. False, and nothing done, if there is none of these.
-    bool put(shard& home, shard& donor, node_ptr& fresh, node_ptr& gone) {
-        if (node* old = home.table.find(fresh->key, fresh->hash, equal_)) {
-            home.count(*old, removal_cause::replaced, Clock::now());
-            gone = home.replace(*old, std::move(fresh));
+    /// One `set`. It makes a node in the key's shard, and then takes the place of the entry of that key, or
+    /// room that is free, or that of victims: from its own shard if there are any, else from the others.
+    class insertion {
+    public:
+        insertion(memory_store& store, removed& result, K&& key, entry<V>&& fresh, std::uint64_t hash,
+                  std::size_t weight)
+            : store_(store), result_(result), hash_(hash), weight_(weight), claim_(store.budget_),
+              home_(store.index_of(hash)), key_(key), fresh_(fresh) {}
+        insertion(const insertion&) = delete;
+        insertion& operator=(const insertion&) = delete;
+        ~insertion() {
+            if (made_ != no_entry) {
+                const std::scoped_lock lock(store_.shards_[home_].mutex());
+                store_.shards_[home_].unmake(made_);
+            }
+        }
+
+        void run() {
+            auto donor = home_;
+            while (!put()) {
+                // Room has to come from elsewhere, a victim from each shard in turn.
+                std::size_t tried = 0;
+                do {
+                    donor = (donor + 1) % store_.shard_count_;
+                } while (!take_victim(donor) && ++tried != store_.shard_count_);
+                if (tried == store_.shard_count_) {
+                    std::this_thread::yield(); // others hold claims, and are about to use them or give them
+                                               // up
+                }
+            }
+        }
+
+    private:
+        [[nodiscard]] bool put() {
+            writing at(store_, home_, result_);
+            at.expire();
+            if (made_ == no_entry) {
+                made_ = make(at.home);
+            }
+            const auto old = at.home.find(at.home[made_].key, hash_);
+            if (old != no_entry) {
+                return put_for(old, at.home);
+            }
+            at.home.make_room();
+            if (!claim_.cover(1, weight_) && !(evict(at.home) && claim_.cover(1, weight_))) {
+                return false;
+            }
+            claim_.use(weight_);
+            at.home.insert(std::exchange(made_, no_entry), hash_);
             return true;
         }
-        room free(size_, capacity_);
-        if (!free && donor.policy.empty()) {
-            return false;
+
+        [[nodiscard]] bool put_for(entry_id old, shard& home) noexcept {
+            const auto before = home.weight_of(old);
+            const auto more = weight_ - std::min(weight_, before);
+            if (!claim_.cover(0, more)) {
+                home.withhold(old);
+                const bool evicted = evict(home);
+                home.admit(old, hash_);
+                if (!evicted || !claim_.cover(0, more)) {
+                    return false;
+                }
+            }
+            claim_.add(before);
+            claim_.use(weight_);
+            home.replace(old, std::exchange(made_, no_entry), hash_,
+                         cause_of(home, old, removal_cause::replaced));
+            result_.displaced_ = true;
+            return true;
         }
-        home.table.insert(*fresh); // nothing throws after this
-        if (free) {
-            free.keep();
-        } else {
-            gone = donor.evict();
-            donor.count(*gone, removal_cause::capacity, Clock::now());
+
+        [[nodiscard]] bool take_victim(std::size_t donor) noexcept {
+            writing at(store_, donor, result_);
+            return evict(at.home);
         }
-        node& stored = *fresh.release();
-        home.policy.insert(stored, stored.hash);
-        return true;
+
+        bool evict(shard& from) noexcept {
+            if (!from.can_evict()) {
+                return false;
+            }
+            store_.evict(from, claim_);
+            result_.displaced_ = true;
+            claim_.yield();
+            return true;
+        }
+
+        [[nodiscard]] entry_id make(shard& home) {
+            const bool expires = fresh_.expires != time_point::max() || store_.settings_.idle;
+            if (!expires) {
+                return home.make(std::move(key_), std::move(fresh_), hash_, weight_, {});
+            }
+            const auto id = home.make(std::move(key_), std::move(fresh_), hash_, weight_, Clock::now());
+            store_.times_out_.store(true, std::memory_order_relaxed);
+            return id;
+        }
+
+        memory_store& store_;
+        removed& result_;
+        const std::uint64_t hash_;
+        const std::size_t weight_;
+        store_budget::claim claim_;
+        const std::size_t home_;
+        K& key_;
+        entry<V>& fresh_;
+        entry_id made_ = no_entry;
+    };
+
+    /// The cause of a removal: whatever drove an entry out, an expired one was no loss.
+    [[nodiscard]] static removal_cause cause_of(const shard& home, entry_id id,
+                                                removal_cause cause) noexcept {
+        const auto due = home.due(id);
+        return due != time_point::max() && due <= Clock::now() ? removal_cause::expired : cause;
     }
 
-    // The table of a shard places its nodes by the highest bits and the lowest byte; what chooses the shard
-    // must be others.
+    static void evict(shard& from, store_budget::claim& claim) noexcept {
+        const auto victim = from.choose_victim();
+        claim.add(from.weight_of(victim));
+        from.unlink(victim, cause_of(from, victim, removal_cause::capacity));
+    }
+
+    /// Stores nothing; an older entry goes.
+    void refuse(removed& result, K&& key, entry<V>&& fresh, std::uint64_t hash) {
+        if constexpr (!trivial) {
+            result.refused_ = std::make_unique<std::pair<K, V>>(std::move(key), std::move(fresh.value));
+        }
+        result.displaced_ = true;
+        if (budget_.capacity() != 0) {
+            rejected_.fetch_add(1, std::memory_order_relaxed);
+        }
+        const K& asked = result.refused_ ? result.refused_->first : key;
+        writing at(*this, index_of(hash), result);
+        if (const auto old = at.home.find(asked, hash); old != no_entry) {
+            budget_.release(1, at.home.weight_of(old));
+            at.home.remove(old, cause_of(at.home, old, removal_cause::replaced));
+        }
+    }
+
+    /// Once a tick, so that no entry is evicted for long while expired ones are held in other shards.
+    void expire_everywhere(removed& result) {
+        const auto tick = Clock::now().time_since_epoch() / timer_wheel::tick;
+        if (expired_at_.exchange(tick, std::memory_order_relaxed) != tick) {
+            for (std::size_t i = 0; i != shard_count_; ++i) {
+                writing at(*this, i, result);
+                at.expire();
+            }
+        }
+    }
+
+    void clear(std::size_t index, removed& result) {
+        shard& home = shards_[index];
+        auto fresh = std::make_unique<bucket_index>(1);
+        std::unique_ptr<bucket_index> old;
+        {
+            const std::scoped_lock lock(home.mutex());
+            budget_.release(home.size(), 0);
+            old = home.clear(std::move(fresh));
+        }
+        retired_list gone;
+        std::size_t weight = 0;
+        std::size_t expired = 0;
+        old->for_each([&](entry_id id) {
+            const auto cause = cause_of(home, id, removal_cause::invalidated);
+            expired += cause == removal_cause::expired ? 1 : 0;
+            weight += home.weight_of(id);
+            gone.push(home, id, cause);
+        });
+        budget_.release(0, weight);
+        writing at(*this, index, result);
+        home.count(removal_cause::expired, expired);
+        home.count(removal_cause::invalidated, gone.count() - expired);
+        gone.push(std::move(old));
+        home.pending().append(home, std::move(gone));
+    }
+
+    removed shrink() {
+        budget_.allow(settings_.weighs ? capacity_ : std::min(capacity_, max_weight_));
+        budget_.allow_weight(settings_.weighs ? max_weight_ : unbounded);
+        removed result(*this);
+        std::size_t idle = 0;
+        for (std::size_t i = 0; idle != shard_count_; i = (i + 1) % shard_count_) {
+            writing at(*this, i, result);
+            at.home.expect(budget_.capacity() / shard_count_);
+            idle = budget_.exceeded() && at.home.can_evict() ? 0 : idle + 1;
+            if (idle == 0) {
+                store_budget::claim claim(budget_);
+                evict(at.home, claim);
+            }
+        }
+        return result;
+    }
+
+    /// Whether what was unlinked in a shard needs no more to be done outside its lock.
+    [[nodiscard]] bool settled(shard& home) noexcept {
+        if (listener_) {
+            return false;
+        }
+        if (alone()) {
+            if constexpr (trivial) {
+                home.pending().append(home, std::move(home.limbo()));
+                home.free_now(std::move(home.pending()));
+                return true;
+            }
+            return false;
+        }
+        home.limbo().append(home, std::move(home.pending()));
+        return !crowded(home);
+    }
+
+    [[nodiscard]] static bool crowded(shard& home) noexcept {
+        return home.limbo().count() >= std::max(batch(home), home.patience);
+    }
+
+    /// How many unlinked nodes may wait in a shard: the look for readers is dear, and so is what waits.
+    [[nodiscard]] static std::size_t batch(const shard& home) noexcept {
+        return trivial ? std::clamp<std::size_t>(home.size() / 16, 8, 1024)
+                       : std::clamp<std::size_t>(home.size() / 64, 1, 128);
+    }
+
+    /// Tells of what is pending in these shards, and sees to it that it is freed. Called under no lock.
+    void settle(shard_set which) noexcept {
+        bool many = false;
+        for (; which != 0; which &= which - 1) {
+            shard& home = shards_[static_cast<std::size_t>(std::countr_zero(which))];
+            auto gone = [&] {
+                const std::scoped_lock lock(home.mutex());
+                return std::move(home.pending());
+            }();
+            if (listener_) {
+                gone.for_each(home,
+                              [&](const node& n, removal_cause cause) { listener_(n.key, n.value, cause); });
+            }
+            if (alone()) {
+                home.free_unlocked(std::move(gone));
+                continue;
+            }
+            const std::scoped_lock lock(home.mutex());
+            home.limbo().append(home, std::move(gone));
+            many = many || crowded(home);
+        }
+        if (many) {
+            sweep();
+        }
+    }
+
+    /// Frees what no reader can have found any more. Called under no lock.
+    void sweep() noexcept {
+        std::array<retired_list, 64> gone;
+        bool any = false;
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            const std::scoped_lock lock(shards_[i].mutex());
+            gone[i].append(shards_[i], std::move(shards_[i].limbo()));
+            shards_[i].patience = 0;
+            any = any || !gone[i].empty();
+        }
+        if (!any) {
+            return;
+        }
+        const bool free = alone() || readers_gone();
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            if (free) {
+                shards_[i].free_unlocked(std::move(gone[i]));
+            } else if (!gone[i].empty()) {
+                const std::scoped_lock lock(shards_[i].mutex());
+                shards_[i].limbo().append(shards_[i], std::move(gone[i]));
+                shards_[i].patience = shards_[i].limbo().count() + batch(shards_[i]);
+            }
+        }
+    }
+
+    void check_unused(const char* what) const {
+        if (size() != 0) {
+            throw std::logic_error(std::string("acache: ") + what +
+                                   " was called on a store that holds entries; call it before the first set");
+        }
+    }
+
+    // The table of a shard places its nodes by the upper half of a hash; what chooses the shard must be
+    // others.
     std::size_t index_of(std::uint64_t hash) const noexcept {
         return static_cast<std::size_t>(hash >> 8) & (shard_count_ - 1);
     }
     shard& shard_of(std::uint64_t hash) noexcept { return shards_[index_of(hash)]; }
 
-    const std::size_t capacity_;
+    shard_settings settings_;
+    store_budget budget_;
+    std::size_t capacity_;
+    std::size_t max_weight_;
     const std::size_t shard_count_;
     const std::unique_ptr<shard[]> shards_;
+    [[no_unique_address]] const Hash hash_;
     [[no_unique_address]] const KeyEqual equal_;
-    alignas(64) std::atomic<std::size_t> size_{0};
+    listener listener_;
+    weigher weigher_;
+    std::atomic<bool> times_out_{false};
+    std::atomic<std::chrono::nanoseconds::rep> expired_at_{0};
+    std::atomic<std::uint64_t> rejected_{0};
 };
 
 } // namespace acache::detail

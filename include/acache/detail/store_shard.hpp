@@ -3,12 +3,23 @@
 #define ACACHE_DETAIL_STORE_SHARD_HPP
 
 #include <acache/clock.hpp>
-#include <acache/detail/node_table.hpp>
+#include <acache/detail/bucket_index.hpp>
+#include <acache/detail/cache_node.hpp>
+#include <acache/detail/entry_slab.hpp>
+#include <acache/detail/hash_mix.hpp>
+#include <acache/detail/retired_list.hpp>
+#include <acache/detail/timer_wheel.hpp>
 #include <acache/metrics.hpp>
 
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <utility>
 
 namespace acache::detail {
 
@@ -26,47 +37,347 @@ namespace acache::detail {
     return counts.replaced;
 }
 
-/// One part of a sharded store: a table of the nodes it owns, in the order of an eviction policy. Every
-/// member function wants the mutex held.
-template <class Node, class Policy>
-struct alignas(64) store_shard {
-    using node_ptr = std::unique_ptr<Node>;
+/// What is the same for all shards of a store.
+struct shard_settings {
+    /// An entry expires so long after its last use.
+    std::optional<std::chrono::nanoseconds> idle = std::nullopt;
+    /// Entries have weights.
+    bool weighs = false;
+};
 
-    store_shard() = default;
+/// One part of a sharded store: its entries, the table that finds them, the policy that ranks them and the
+/// wheel that times them out. Only `find`, `use` and `due` are for readers, in a read section; everything
+/// else wants the mutex held.
+///
+/// Why a reader never sees a node half made or used anew:
+/// - A node is made before its id is stored in the table, and the id before the tag; readers go the other
+///   way, with acquire loads. What they read of a node then is constant, or atomic.
+/// - A table that grows is filled before it is published, and gets no new entries once it is superseded. Who
+///   still reads it misses at most what was inserted after he began to read.
+/// - What is unlinked (nodes, superseded tables) is destroyed only when all read sections that may have found
+///   it are over: see `memory_store::settle`. Who reads an id a second time reads the same node.
+template <class K, class V, class Hash, class KeyEqual, class Policy>
+class alignas(64) store_shard {
+    static constexpr bool keeps_hash = !hashed_again<K, Hash>;
+
+public:
+    using node = cache_node<K, V, typename Policy::hook, keeps_hash>;
+    using slab_type = entry_slab<node>;
+
+    store_shard() : table_(new bucket_index(1)) {}
     store_shard(const store_shard&) = delete;
     store_shard& operator=(const store_shard&) = delete;
     ~store_shard() {
-        table.for_each([](Node& node) { delete &node; });
+        const std::unique_ptr<bucket_index> table(table_.load(std::memory_order_relaxed));
+        table->for_each([this](entry_id id) { slab_.destroy(id); });
+        free_now(std::move(pending_));
+        free_now(std::move(limbo_));
     }
 
-    [[nodiscard]] node_ptr replace(Node& old, node_ptr fresh) noexcept {
-        table.replace(old, *fresh);
-        policy.replace(old, *fresh);
-        policy.hit(*fresh.release());
-        return node_ptr{&old};
+    /// Before anything else.
+    void set_up(const shard_settings& settings, const Hash& hash, const KeyEqual& equal, std::size_t share) {
+        settings_ = &settings;
+        hash_ = &hash;
+        equal_ = &equal;
+        expect(share);
+        if (settings.idle) {
+            slab_.keep_usage();
+        }
+    }
+    void keep_weights() noexcept { slab_.keep_usage(); }
+    /// So many entries will be held; the table grows to suit them, no further.
+    void expect(std::size_t share) noexcept {
+        suitable_ = std::min(share / 21 * 2 + 1, bucket_index::most_buckets); // seven eighths full
     }
 
-    [[nodiscard]] node_ptr remove(Node& node) noexcept {
-        policy.remove(node);
-        table.erase(node);
-        return node_ptr{&node};
+    /// The entry of a key, or `no_entry`. Throws what the comparison throws.
+    template <class Q>
+    [[nodiscard]] entry_id find(const Q& key, std::uint64_t hash) const {
+        return table_.load(std::memory_order_acquire)->find(place_bits(hash), [&](entry_id id) {
+            const node& candidate = slab_[id];
+            if constexpr (keeps_hash) {
+                if (candidate.hash.bits != place_bits(hash)) {
+                    return false;
+                }
+            }
+            return static_cast<bool>((*equal_)(key, candidate.key));
+        });
     }
 
-    [[nodiscard]] node_ptr evict() noexcept {
-        auto& victim = static_cast<Node&>(policy.evict());
-        table.erase(victim);
-        return node_ptr{&victim};
+    [[nodiscard]] node& operator[](entry_id id) const noexcept { return slab_[id]; }
+
+    /// When the entry expires.
+    [[nodiscard]] time_point due(entry_id id) const noexcept {
+        const auto expires = slab_[id].stamps.expires();
+        if (!settings_->idle) {
+            return expires;
+        }
+        const std::chrono::nanoseconds used{slab_.usage(id).used.load(std::memory_order_relaxed)};
+        return std::min(expires, saturating_add(time_point{used}, *settings_->idle));
     }
 
-    /// Counts a removal: whatever drove an entry out, an expired one was no loss.
-    void count(const Node& gone, removal_cause cause, time_point now) noexcept {
-        ++count_of(removals, gone.stored.expired(now) ? removal_cause::expired : cause);
+    /// Says that a reader has found the entry of use.
+    void use(entry_id id, std::uint64_t hash) noexcept {
+        if constexpr (Policy::concurrent_hits) {
+            const one_hook found{slab_[id].hook};
+            policy_.hit(found, id);
+        } else if (std::unique_lock lock(mutex_, std::try_to_lock); lock) {
+            // It may have left in the meantime.
+            const auto found =
+                table_.load(std::memory_order_relaxed)->find(place_bits(hash), [&](entry_id i) {
+                    return i == id;
+                });
+            if (found == id && !pinned(id)) {
+                policy_.hit(hooks_, id);
+            }
+        }
     }
 
-    std::mutex mutex;
-    node_table<Node> table;
-    Policy policy;
-    removal_counts removals;
+    /// A use at this time, for time-to-idle. A change of less than a thousandth of that time, or than a
+    /// millisecond, is not worth a store.
+    void touch(entry_id id, time_point now) const noexcept {
+        auto& used = slab_.usage(id).used;
+        const auto step = std::min<std::int64_t>(settings_->idle->count() / 1024, 1'000'000);
+        if (now.time_since_epoch().count() - used.load(std::memory_order_relaxed) > step) {
+            used.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+        }
+    }
+
+    // From here on for writers alone.
+
+    [[nodiscard]] std::mutex& mutex() noexcept { return mutex_; }
+
+    [[nodiscard]] std::size_t size() const noexcept { return held_; }
+    [[nodiscard]] std::size_t weight_of(entry_id id) const noexcept {
+        return settings_->weighs ? slab_.usage(id).weight : 0;
+    }
+
+    /// A node that is not published yet. What throws leaves the shard as it was.
+    [[nodiscard]] entry_id make(K&& key, entry<V>&& fresh, std::uint64_t hash, std::size_t weight,
+                                time_point now) {
+        const bool expires = fresh.expires != time_point::max() || settings_->idle;
+        if (expires && wheel_ == nullptr) {
+            wheel_ = std::make_unique<timer_wheel>(now);
+        }
+        const auto id = slab_.make(std::move(key), std::move(fresh), hash);
+        if (settings_->weighs) {
+            slab_.usage(id).weight = weight;
+        }
+        if (settings_->idle) {
+            slab_.usage(id).used.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+        }
+        return id;
+    }
+    /// Destroys a node that was never published.
+    void unmake(entry_id id) noexcept { slab_.destroy(id); }
+
+    /// Makes room in the table for one entry more. What throws leaves the shard as it was.
+    void make_room() {
+        auto& small = *table_.load(std::memory_order_relaxed);
+        if (held_ < bucket_index::most_held(small.buckets())) {
+            return;
+        }
+        if (small.buckets() == bucket_index::most_buckets) {
+            throw std::bad_alloc();
+        }
+        auto larger = std::make_unique<bucket_index>(next_size(small.buckets()));
+        small.for_each([&](entry_id id) { larger->insert(place_bits(id), id); });
+        pending_.push(publish(std::move(larger)));
+    }
+
+    /// Publishes a new node; there has to be room.
+    void insert(entry_id id, std::uint64_t hash) noexcept {
+        if (!pinned(id)) {
+            policy_.insert(hooks_, id, hash);
+        }
+        set_timer(id);
+        table_.load(std::memory_order_relaxed)->insert(place_bits(hash), id);
+        ++held_;
+    }
+
+    /// A new node takes the place of one with the same key.
+    void replace(entry_id old, entry_id fresh, std::uint64_t hash, removal_cause cause) noexcept {
+        if (pinned(old) && !pinned(fresh)) {
+            policy_.insert(hooks_, fresh, hash);
+        } else if (!pinned(old) && pinned(fresh)) {
+            policy_.remove(hooks_, old);
+        } else if (!pinned(old)) {
+            policy_.replace(hooks_, old, fresh);
+            policy_.hit(hooks_, fresh);
+        }
+        stop_timer(old);
+        set_timer(fresh);
+        table_.load(std::memory_order_relaxed)->replace(place_bits(hash), old, fresh);
+        retire(old, cause);
+    }
+
+    /// Removes an entry for another reason than room.
+    void remove(entry_id id, removal_cause cause) noexcept {
+        if (!pinned(id)) {
+            policy_.remove(hooks_, id);
+        }
+        stop_timer(id);
+        unlink(id, cause);
+    }
+
+    [[nodiscard]] bool can_evict() const noexcept { return !policy_.empty(); }
+
+    /// Takes the victim out of all but the table; it has to be given to `unlink`.
+    [[nodiscard]] entry_id choose_victim() noexcept {
+        const auto victim = policy_.evict(hooks_);
+        stop_timer(victim);
+        return victim;
+    }
+    void unlink(entry_id id, removal_cause cause) noexcept {
+        table_.load(std::memory_order_relaxed)->erase(place_bits(id), id);
+        --held_;
+        retire(id, cause);
+    }
+
+    /// Keeps an entry from being chosen, until `admit`.
+    void withhold(entry_id id) noexcept {
+        if (!pinned(id)) {
+            policy_.remove(hooks_, id);
+        }
+    }
+    void admit(entry_id id, std::uint64_t hash) noexcept {
+        if (!pinned(id)) {
+            policy_.insert(hooks_, id, hash);
+        }
+    }
+
+    [[nodiscard]] bool times_out() const noexcept { return wheel_ != nullptr && !wheel_->empty(); }
+
+    /// Removes what has expired by now, but for what did so within the last tick of the wheel. Calls
+    /// `gone(id)` before each.
+    template <class F>
+    void expire(time_point now, F&& gone) noexcept {
+        if (wheel_ == nullptr) {
+            return;
+        }
+        wheel_->advance(timers_, now, [&](entry_id id) {
+            const auto until = due(id);
+            if (until > now) {
+                wheel_->insert(timers_, id, until);
+                return;
+            }
+            gone(id);
+            if (!pinned(id)) {
+                policy_.remove(hooks_, id);
+            }
+            unlink(id, removal_cause::expired);
+        });
+    }
+
+    /// Empties the shard; what it held is in the table that is returned, each entry unlinked and to be given
+    /// to `retired`.
+    [[nodiscard]] std::unique_ptr<bucket_index> clear(std::unique_ptr<bucket_index> empty) noexcept {
+        policy_.clear();
+        if (wheel_ != nullptr) {
+            wheel_->clear();
+        }
+        held_ = 0;
+        return publish(std::move(empty));
+    }
+
+    template <class F>
+    void for_each(F&& f) const {
+        table_.load(std::memory_order_relaxed)->for_each(f);
+    }
+
+    void count(removal_cause cause, std::uint64_t times = 1) noexcept { count_of(removals_, cause) += times; }
+    [[nodiscard]] const removal_counts& removals() const noexcept { return removals_; }
+
+    /// What has been unlinked and not told of yet.
+    [[nodiscard]] retired_list& pending() noexcept { return pending_; }
+    /// What has been told of, and waits for its readers to leave.
+    [[nodiscard]] retired_list& limbo() noexcept { return limbo_; }
+    /// How many are to be in there before their readers are looked for again.
+    std::size_t patience = 0;
+
+    /// Destroys what nobody reads any more.
+    void free_now(retired_list gone) noexcept {
+        for (auto id = gone.first(); id != no_entry;) {
+            slab_.destroy(std::exchange(id, slab_[id].links.next));
+        }
+    }
+    /// The same from outside the lock.
+    void free_unlocked(retired_list gone) noexcept {
+        slab_.destroy_chain(gone.first(), [this](entry_id id) { return slab_[id].links.next; });
+    }
+
+private:
+    /// The slab as a policy sees it, and as the wheel does.
+    struct hook_view {
+        const slab_type& slab;
+        typename Policy::hook& operator[](entry_id id) const noexcept { return slab[id].hook; }
+    };
+    struct one_hook {
+        typename Policy::hook& hook;
+        typename Policy::hook& operator[](entry_id) const noexcept { return hook; }
+    };
+    struct timer_view {
+        const slab_type& slab;
+        timer_links& operator[](entry_id id) const noexcept { return slab[id].links; }
+    };
+
+    [[nodiscard]] static std::uint32_t place_bits(std::uint64_t hash) noexcept {
+        return kept_hash(hash).bits;
+    }
+    [[nodiscard]] std::uint32_t place_bits(entry_id id) const noexcept {
+        if constexpr (keeps_hash) {
+            return slab_[id].hash.bits;
+        } else {
+            return place_bits(hash_mix((*hash_)(slab_[id].key)));
+        }
+    }
+
+    [[nodiscard]] bool pinned(entry_id id) const noexcept {
+        return settings_->weighs && slab_.usage(id).weight == 0;
+    }
+
+    void set_timer(entry_id id) noexcept {
+        if (const auto until = due(id); until != time_point::max()) {
+            wheel_->insert(timers_, id, until);
+        }
+    }
+    void stop_timer(entry_id id) noexcept {
+        if (timer_wheel::holds(slab_[id].links)) {
+            wheel_->remove(timers_, id);
+        }
+    }
+
+    void retire(entry_id id, removal_cause cause) noexcept {
+        count(cause);
+        pending_.push(slab_, id, cause);
+    }
+
+    [[nodiscard]] std::unique_ptr<bucket_index> publish(std::unique_ptr<bucket_index> table) noexcept {
+        return std::unique_ptr<bucket_index>(table_.exchange(table.release(), std::memory_order_acq_rel));
+    }
+
+    [[nodiscard]] std::size_t next_size(std::size_t buckets) const noexcept {
+        const auto larger =
+            buckets < suitable_ ? std::min(2 * buckets, suitable_) : buckets + buckets / 4 + 1;
+        return std::min(larger, bucket_index::most_buckets);
+    }
+
+    // What readers look at comes first, apart from what writers change.
+    std::atomic<bucket_index*> table_;
+    const shard_settings* settings_ = nullptr;
+    const Hash* hash_ = nullptr;
+    const KeyEqual* equal_ = nullptr;
+    slab_type slab_;
+    hook_view hooks_{slab_};
+    timer_view timers_{slab_};
+    alignas(64) std::mutex mutex_;
+    Policy policy_;
+    std::unique_ptr<timer_wheel> wheel_;
+    std::size_t held_ = 0;
+    std::size_t suitable_ = 1;
+    removal_counts removals_;
+    retired_list pending_;
+    retired_list limbo_;
 };
 
 } // namespace acache::detail

@@ -1,0 +1,77 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_RETIRED_LIST_HPP
+#define ACACHE_DETAIL_RETIRED_LIST_HPP
+
+#include <acache/detail/bucket_index.hpp>
+#include <acache/eviction_policy.hpp>
+#include <acache/metrics.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+namespace acache::detail {
+
+/// What a shard has unlinked and not freed yet: entries, chained by their timer links, which hold the cause
+/// of the removal too; and tables that have become too small.
+class retired_list {
+public:
+    retired_list() = default;
+    retired_list(retired_list&& other) noexcept
+        : first_(std::exchange(other.first_, no_entry)), last_(std::exchange(other.last_, no_entry)),
+          count_(std::exchange(other.count_, 0)), tables_(std::move(other.tables_)) {}
+    retired_list& operator=(retired_list&&) = delete;
+
+    [[nodiscard]] bool empty() const noexcept { return first_ == no_entry && tables_ == nullptr; }
+    [[nodiscard]] std::size_t count() const noexcept { return count_; }
+    [[nodiscard]] entry_id first() const noexcept { return first_; }
+
+    template <class Slab>
+    void push(Slab& slab, entry_id id, removal_cause cause) noexcept {
+        slab[id].links = {first_, static_cast<entry_id>(cause)};
+        last_ = first_ == no_entry ? id : last_;
+        first_ = id;
+        ++count_;
+    }
+
+    void push(std::unique_ptr<bucket_index> table) noexcept {
+        auto* added = table.get();
+        auto older = std::exchange(tables_, std::move(table));
+        while (added->older != nullptr) {
+            added = added->older.get();
+        }
+        added->older = std::move(older);
+    }
+
+    /// Takes over all that is in `other`.
+    template <class Slab>
+    void append(Slab& slab, retired_list other) noexcept {
+        if (other.first_ != no_entry) {
+            slab[other.last_].links.next = first_;
+            last_ = first_ == no_entry ? other.last_ : last_;
+            first_ = other.first_;
+            count_ += other.count_;
+        }
+        if (other.tables_ != nullptr) {
+            push(std::move(other.tables_));
+        }
+    }
+
+    /// Calls `f(node, cause)` for each entry.
+    template <class Slab, class F>
+    void for_each(Slab& slab, F&& f) const {
+        for (auto id = first_; id != no_entry; id = slab[id].links.next) {
+            f(slab[id], static_cast<removal_cause>(slab[id].links.prev));
+        }
+    }
+
+private:
+    entry_id first_ = no_entry;
+    entry_id last_ = no_entry;
+    std::size_t count_ = 0;
+    std::unique_ptr<bucket_index> tables_;
+};
+
+} // namespace acache::detail
+
+#endif
