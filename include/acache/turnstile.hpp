@@ -19,7 +19,7 @@ public:
     class hook : public detail::index_links {
         friend class turnstile;
         std::uint32_t tag_ : detail::ghost_tag_bits = 0;
-        std::uint32_t place_ : 2 = 0;
+        std::uint32_t in_main_ : 1 = 0;
         std::atomic<std::uint8_t> reads_{0};
     };
     static_assert(sizeof(hook) == 12);
@@ -33,7 +33,7 @@ public:
         auto& entry = hooks[id];
         entry.tag_ = detail::ghost_tag(hash) & detail::ghost_tag_mask;
         entry.reads_.store(0, std::memory_order_relaxed);
-        entry.place_ = returns_in_time(entry.tag_) ? in_main : in_small;
+        entry.in_main_ = returns_in_time(entry.tag_);
         queue_of(entry).push_front(hooks, id);
     }
 
@@ -52,7 +52,7 @@ public:
         auto& from = hooks[old];
         auto& to = hooks[fresh];
         to.tag_ = from.tag_;
-        to.place_ = from.place_;
+        to.in_main_ = from.in_main_;
         to.reads_.store(from.reads_.load(std::memory_order_relaxed), std::memory_order_relaxed);
         queue_of(from).replace(hooks, old, fresh);
     }
@@ -67,7 +67,7 @@ public:
         const auto share = small_share();
         for (;;) {
             const auto id =
-                small_.size() >= share || main_.empty() ? leave_small(hooks, share) : leave_main(hooks);
+                small_.size() >= share || main_.empty() ? turn_small(hooks, share) : turn_main(hooks);
             if (id != no_entry) {
                 return id;
             }
@@ -77,14 +77,10 @@ public:
     void clear() noexcept { *this = {}; }
 
 private:
-    enum place : std::uint8_t { in_small, in_main, in_main_read_once, in_main_read_twice };
-
     static constexpr std::uint8_t most_reads = 3;
 
     std::size_t held() const noexcept { return small_.size() + main_.size(); }
-    detail::index_list& queue_of(const hook& entry) noexcept {
-        return entry.place_ == in_small ? small_ : main_;
-    }
+    detail::index_list& queue_of(const hook& entry) noexcept { return entry.in_main_ ? main_ : small_; }
 
     std::size_t small_share() noexcept {
         const auto all = held();
@@ -122,41 +118,35 @@ private:
     }
 
     template <class Hooks>
-    entry_id leave_small(Hooks& hooks, std::size_t share) noexcept {
+    entry_id turn_small(Hooks& hooks, std::size_t share) noexcept {
         const auto id = small_.back();
         auto& entry = hooks[id];
-        const auto reads = entry.reads_.load(std::memory_order_relaxed);
-        const bool often = reads > 1 || (reads == 1 && (once_ > twice_ || entry.tag_ % 16 == 0));
-        const bool room = small_.size() > share;
+        const bool read = entry.reads_.load(std::memory_order_relaxed) != 0;
+        const bool surplus = small_.size() > share;
         small_.erase(hooks, id);
-        if (!often && !room) {
+        if (!read && !surplus) {
             remember(entry.tag_);
             return id;
         }
-        entry.place_ = !often ? in_main : reads == 1 ? in_main_read_once : in_main_read_twice;
         entry.reads_.store(0, std::memory_order_relaxed);
-        main_.push_front(hooks, id);
+        entry.in_main_ = surplus;
+        queue_of(entry).push_front(hooks, id);
         return no_entry;
     }
 
     template <class Hooks>
-    entry_id leave_main(Hooks& hooks) noexcept {
+    entry_id turn_main(Hooks& hooks) noexcept {
         const auto id = main_.back();
         auto& entry = hooks[id];
         const auto reads = entry.reads_.load(std::memory_order_relaxed);
         ++hand_;
-        if (entry.place_ != in_main) {
-            auto& success = entry.place_ == in_main_read_once ? once_ : twice_;
-            success += ((reads == 0 ? 0.F : 1.F) - success) / 256;
-            entry.place_ = in_main;
-        }
+        main_.erase(hooks, id);
         if (reads == 0) {
-            main_.erase(hooks, id);
-            victims_.insert(entry.tag_, std::max<std::size_t>(ghosts_.period(), 1));
+            victims_.insert(entry.tag_, ghosts_.period());
             return id;
         }
         entry.reads_.store(static_cast<std::uint8_t>(reads - 1), std::memory_order_relaxed);
-        main_.move_to_front(hooks, id);
+        main_.push_front(hooks, id);
         return no_entry;
     }
 
@@ -165,8 +155,6 @@ private:
     detail::ghost_set<32> ghosts_;
     detail::ghost_set<1> victims_;
     std::size_t share_ = 0;
-    float once_ = 0;
-    float twice_ = 0;
     std::uint32_t hand_ = 0;
     std::uint32_t period_ = 0;
     std::size_t in_period_ = 0;
