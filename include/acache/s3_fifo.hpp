@@ -22,7 +22,7 @@ class s3_fifo {
 public:
     class hook : public detail::index_links {
         friend class s3_fifo;
-        std::uint32_t tag_ : detail::ghost_set::tag_bits = 0;
+        std::uint32_t tag_ : detail::ghost_tag_bits = 0;
         std::uint32_t in_main_ : 1 = 0;
         std::atomic<std::uint8_t> reads_{0};
     };
@@ -35,8 +35,8 @@ public:
     template <class Hooks>
     void insert(Hooks& hooks, entry_id id, std::uint64_t hash) noexcept {
         auto& entry = hooks[id];
-        entry.tag_ = detail::ghost_set::tag_of(hash) & detail::ghost_set::tag_mask;
-        entry.in_main_ = ghosts_.take(entry.tag_);
+        entry.tag_ = detail::ghost_tag(hash) & detail::ghost_tag_mask;
+        entry.in_main_ = ghosts_.take(entry.tag_).has_value();
         entry.reads_.store(0, std::memory_order_relaxed);
         queue_of(entry).push_front(hooks, id);
     }
@@ -107,7 +107,7 @@ private:
 
     detail::index_list small_;
     detail::index_list main_;
-    detail::ghost_set ghosts_;
+    detail::ghost_set<> ghosts_;
 };
 
 } // namespace acache
