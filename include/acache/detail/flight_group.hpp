@@ -9,6 +9,7 @@
 #include <acache/detail/job_board.hpp>
 #include <acache/detail/load_executor.hpp>
 #include <acache/detail/load_job.hpp>
+#include <acache/detail/load_runner.hpp>
 #include <acache/detail/waiter.hpp>
 #include <acache/error.hpp>
 
@@ -53,7 +54,7 @@ public:
     class job : public table::flight_job {
     public:
         job(flight_group& group, std::shared_ptr<job_board> board)
-            : table::flight_job(group.executor_, std::move(board)), group_(group) {}
+            : table::flight_job(std::move(board)), group_(group) {}
 
         void refuse(error_code why) override {
             if (std::any_of(this->flights.begin(), this->flights.end(),
@@ -103,7 +104,9 @@ public:
     template <class Body>
     [[nodiscard]] job_ptr make_job(Body body,
                                    std::optional<std::chrono::nanoseconds> timeout = std::nullopt) {
-        return make_job(std::move(body), timeout, std::shared_ptr<job_board>(shared(), &board));
+        // Not an owner: whoever has a job that can still be submitted or cancelled keeps the group alive.
+        return make_job(std::move(body), timeout,
+                        std::shared_ptr<job_board>(std::shared_ptr<job_board>(), &board));
     }
 
     /// The way of a caller with many keys: requests are entered one by one, then `batch.launch()` submits the
@@ -157,6 +160,7 @@ public:
     void shut() {
         board.close();
         close_flights(nullptr);
+        runners.close();
     }
 
     /// Ends with `errc::closed` the flights whose jobs belong to `of`, all flights where it is null, and
@@ -223,11 +227,13 @@ public:
         board.discard_waiters_of(context);
         if (&context == context_) {
             shut();
+            runners.wait();
             executor_ = {};
         }
     }
 
     job_board board;
+    runner_pool runners;
 
 private:
     template <class, class>
