@@ -49,9 +49,7 @@ public:
     void start(running_job job, load_job::launch how) {
         job->run_by(*this);
         // On the strand, where alone the coroutine and its cancellation slot may be touched.
-        auto go = [self = boost::intrusive_ptr(this), job = std::move(job)]() mutable {
-            self->take(std::move(job));
-        };
+        arrival go(*this, std::move(job));
         if (how == load_job::launch::dispatched) {
             asio::dispatch(lane_->strand, std::move(go));
         } else {
@@ -79,6 +77,28 @@ public:
     boost::intrusive::list_member_hook<> hook;
 
 private:
+    /// A job on its way to its runner. Where it does not come there, since the context goes, the runner goes
+    /// too: nobody else knows of it.
+    class arrival {
+    public:
+        arrival(load_runner& runner, running_job job) noexcept : runner_(&runner), job_(std::move(job)) {}
+        arrival(arrival&&) noexcept = default;
+        arrival& operator=(arrival&&) = delete;
+        ~arrival() {
+            if (runner_ && runner_->resting_) {
+                runner_->discard();
+            }
+        }
+        void operator()() {
+            const auto runner = std::move(runner_);
+            runner->take(std::move(job_));
+        }
+
+    private:
+        boost::intrusive_ptr<load_runner> runner_;
+        running_job job_;
+    };
+
     void take(running_job job) {
         lane_->node = job->node();
         if (!std::exchange(spawned_, true)) {
