@@ -64,6 +64,11 @@ public:
             this->flights.clear();
         }
 
+        /// The job is but one loader's awaitable, between `call` and `done`; else it is what `work` does.
+        [[nodiscard]] virtual bool loads_only() const noexcept = 0;
+        [[nodiscard]] virtual asio::awaitable<V> call() = 0;
+        virtual void done(outcome_type outcome) = 0;
+
         [[nodiscard]] flight_group& group() const noexcept { return group_; }
 
     private:
@@ -93,20 +98,18 @@ public:
         return load;
     }
 
-    /// A job that will `co_await body(job)`; `body` is destroyed when that is over. To be submitted to the
-    /// board `to`. Without a timeout of its own it has the group's.
-    template <class Body>
-    [[nodiscard]] job_ptr make_job(Body body, std::optional<std::chrono::nanoseconds> timeout,
-                                   std::shared_ptr<job_board> to) {
-        return job_ptr(new load_run<flight_group, Body>(*this, std::move(body),
-                                                        timeout ? timeout : load_timeout_, std::move(to)));
-    }
-    template <class Body>
-    [[nodiscard]] job_ptr make_job(Body body,
-                                   std::optional<std::chrono::nanoseconds> timeout = std::nullopt) {
-        // Not an owner: whoever has a job that can still be submitted or cancelled keeps the group alive.
-        return make_job(std::move(body), timeout,
-                        std::shared_ptr<job_board>(std::shared_ptr<job_board>(), &board));
+    /// A job that will `co_await body(job)`, where `body` is a `Body` made of `args`, and destroyed when that
+    /// is over. To be submitted to the board `to`, the group's where that is null. Without a timeout of its own
+    /// it has the group's.
+    template <class Body, class... Args>
+    [[nodiscard]] job_ptr make_job(std::optional<std::chrono::nanoseconds> timeout,
+                                   std::shared_ptr<job_board> to, Args&&... args) {
+        if (!to) {
+            // Not an owner: whoever has a job that can still be submitted or cancelled has the group.
+            to = std::shared_ptr<job_board>(std::shared_ptr<job_board>(), &board);
+        }
+        return job_ptr(new load_run<flight_group, Body>(*this, timeout ? timeout : load_timeout_,
+                                                        std::move(to), std::forward<Args>(args)...));
     }
 
     /// The way of a caller with many keys: requests are entered one by one, then `batch.launch()` submits the

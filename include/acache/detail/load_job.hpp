@@ -13,7 +13,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <utility>
 
@@ -43,10 +42,8 @@ public:
 
     /// Has the load run. Called once at most, with no lock held.
     virtual void start(launch how) = 0;
-    /// The load itself, in the coroutine of `runner()`.
+    /// The load itself, to be awaited in the coroutine of `runner()`.
     virtual asio::awaitable<void> work() = 0;
-    /// Ends the flights with what `work` has thrown.
-    virtual void fail(const std::exception_ptr& error) = 0;
     /// Ends the flights that have not ended with `why`; the load will not run, or has run. With no lock held.
     virtual void refuse(boost::system::error_code why) = 0;
 

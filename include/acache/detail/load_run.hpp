@@ -18,23 +18,76 @@
 
 namespace acache::detail {
 
-/// A job and the coroutine function that does its work.
+/// The coroutine of a runner of a group's jobs.
+template <class Group>
+asio::awaitable<void> run_jobs(load_runner& runner) {
+    std::shared_ptr<runner_pool> pool;
+    do {
+        co_await runner.rest(std::move(pool));
+        running_job running = runner.next();
+        auto& job = static_cast<typename Group::job&>(*running);
+        // co_spawn lets only terminal cancellation through; loads may be cancelled in any way they support. And
+        // whatever the load before this one has set is set back.
+        co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+        co_await asio::this_coro::throw_if_cancelled(true);
+        // A cancellation that came before the reset above is known by the flag alone.
+        if (!job.cancelled()) {
+            typename Group::outcome_type outcome;
+            try {
+                if (job.loads_only()) {
+                    outcome.value.emplace(co_await job.call());
+                } else {
+                    co_await job.work();
+                }
+            } catch (...) {
+                outcome.error = std::current_exception();
+            }
+            if (job.loads_only()) {
+                job.done(std::move(outcome));
+            } else if (outcome.error) {
+                job.group().fail_all(job, outcome.error);
+            }
+        }
+        pool = running.end();
+    } while (pool);
+}
+
+/// A job and the coroutine function that does its work, a `Body`.
+///
+/// A body with `loads_only` true has its work in two parts as well, around an awaitable of the value:
+/// `call(job)`, which gives it, and `done(job, outcome)`.
 template <class Group, class Body>
 class load_run final : public Group::job {
+    using V = typename Group::value_type;
+
 public:
-    load_run(Group& group, Body body, std::optional<std::chrono::nanoseconds> timeout,
-             std::shared_ptr<job_board> board)
-        : Group::job(group, std::move(board)), body_(std::move(body)), timeout_(timeout) {}
+    template <class... Args>
+    load_run(Group& group, std::optional<std::chrono::nanoseconds> timeout, std::shared_ptr<job_board> board,
+             Args&&... args)
+        : Group::job(group, std::move(board)), timeout_(timeout),
+          body_(std::in_place, std::forward<Args>(args)...) {}
 
     void start(load_job::launch how) override {
         auto& group = this->group();
         running_job self(*this, std::shared_ptr<runner_pool>(group.shared_from_this(), &group.runners));
-        group.runners.take(group.executor())->start(std::move(self), how);
+        group.runners.take(group.executor(), &run_jobs<Group>)->start(std::move(self), how);
+    }
+
+    [[nodiscard]] bool loads_only() const noexcept override { return Body::loads_only && !timeout_; }
+    [[nodiscard]] asio::awaitable<V> call() override {
+        if constexpr (Body::loads_only) {
+            return body_->call(*this);
+        } else {
+            return {};
+        }
+    }
+    void done(typename Group::outcome_type outcome) override {
+        if constexpr (Body::loads_only) {
+            body_->done(*this, std::move(outcome));
+        }
     }
 
     asio::awaitable<void> work() override { return timeout_ ? work_in_time(*this) : (*body_)(*this); }
-
-    void fail(const std::exception_ptr& error) override { this->group().fail_all(*this, error); }
 
     void refuse(error_code why) override {
         Group::job::refuse(why);
@@ -59,8 +112,8 @@ private:
         co_await (*self.body_)(self);
     }
 
-    std::optional<Body> body_;
     const std::optional<std::chrono::nanoseconds> timeout_;
+    std::optional<Body> body_;
 };
 
 } // namespace acache::detail

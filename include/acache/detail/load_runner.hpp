@@ -41,7 +41,11 @@ namespace acache::detail {
 /// the load's name in the graph of waits goes with the executor.
 class load_runner : public boost::intrusive_ref_counter<load_runner> {
 public:
-    explicit load_runner(const asio::any_io_executor& executor) : lane_(new load_lane(executor)) {}
+    /// In a loop: rests, takes the next job, runs it.
+    using coroutine = asio::awaitable<void>(load_runner&);
+
+    load_runner(const asio::any_io_executor& executor, coroutine* run)
+        : lane_(new load_lane(executor)), run_(run) {}
     load_runner(const load_runner&) = delete;
     load_runner& operator=(const load_runner&) = delete;
 
@@ -72,6 +76,32 @@ public:
 
     /// What its executor runs on.
     [[nodiscard]] const asio::strand<asio::any_io_executor>& strand() const noexcept { return lane_->strand; }
+
+    /// An operation to be `co_await`ed until there is a job, in a pool, where it is not null.
+    [[nodiscard]] auto rest(std::shared_ptr<runner_pool> in) {
+        return asio::async_initiate<const asio::deferred_t&, void(error_code)>(
+            [this, to = std::move(in)](auto handler) mutable {
+                // No longer than it takes to go there: the pool's owner owns what rests in it.
+                const auto pool = std::move(to);
+                handler_.keep(std::move(handler));
+                resting_ = true;
+                if (pool) {
+                    lane_->begin_rest_of_owner();
+                    go_to(*pool);
+                } else if (job_) {
+                    wake();
+                    handler_.post({});
+                }
+            },
+            asio::deferred);
+    }
+
+    /// What its coroutine is to run.
+    [[nodiscard]] running_job next() {
+        running_job result = std::move(*job_);
+        job_.reset();
+        return result;
+    }
 
     /// The pool's.
     boost::intrusive::list_member_hook<> hook;
@@ -113,7 +143,7 @@ private:
 
     void spawn() {
         // The handler keeps the signal alive as long as the coroutine.
-        asio::co_spawn(load_executor(lane_), run(*this),
+        asio::co_spawn(load_executor(lane_), run_(*this),
                        asio::bind_cancellation_slot(
                            signal_.slot(), [self = boost::intrusive_ptr(this)](const std::exception_ptr&) {}));
         if (resting_) { // as it does by now, since it runs on this strand
@@ -127,53 +157,10 @@ private:
         lane_->end_rest_of_owner();
     }
 
-    /// An operation to be `co_await`ed until there is a job; in a pool, where it is not null.
-    [[nodiscard]] auto rest(std::shared_ptr<runner_pool> in) {
-        return asio::async_initiate<const asio::deferred_t&, void(error_code)>(
-            [this, to = std::move(in)](auto handler) mutable {
-                // No longer than it takes to go there: the pool's owner owns what rests in it.
-                const auto pool = std::move(to);
-                handler_.keep(std::move(handler));
-                resting_ = true;
-                if (pool) {
-                    lane_->begin_rest_of_owner();
-                    go_to(*pool);
-                } else if (job_) {
-                    wake();
-                    handler_.post({});
-                }
-            },
-            asio::deferred);
-    }
-
-    static asio::awaitable<void> run(load_runner& self) {
-        std::shared_ptr<runner_pool> pool;
-        do {
-            co_await self.rest(std::move(pool));
-            running_job job = std::move(*self.job_);
-            self.job_.reset();
-            // co_spawn lets only terminal cancellation through; loads may be cancelled in any way they support.
-            co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
-            co_await asio::this_coro::throw_if_cancelled(true);
-            // A cancellation that came before the reset above is known by the flag alone.
-            if (!job->cancelled()) {
-                std::exception_ptr failure;
-                try {
-                    co_await job->work();
-                } catch (...) {
-                    failure = std::current_exception();
-                }
-                if (failure) {
-                    job->fail(failure);
-                }
-            }
-            pool = job.end();
-        } while (pool);
-    }
-
     void go_to(runner_pool& pool);
 
     const load_lane_ptr lane_;
+    coroutine* const run_;
     asio::cancellation_signal signal_;
     /// How many references to the lane there are when all executors are the coroutine's own.
     unsigned holders_ = 0;

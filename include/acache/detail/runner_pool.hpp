@@ -21,10 +21,11 @@ public:
     runner_pool& operator=(const runner_pool&) = delete;
     ~runner_pool() { close(); }
 
-    /// A runner on `executor`, which is the same in each call: one that rests, or a new one.
-    [[nodiscard]] load_runner_ptr take(const asio::any_io_executor& executor) {
+    /// A runner on `executor` with the coroutine `run`, which are the same in each call: one that rests, or a
+    /// new one.
+    [[nodiscard]] load_runner_ptr take(const asio::any_io_executor& executor, load_runner::coroutine* run) {
         auto found = take_rested();
-        return found ? found : load_runner_ptr(new load_runner(executor));
+        return found ? found : load_runner_ptr(new load_runner(executor, run));
     }
 
     void put(load_runner& runner) {

@@ -29,6 +29,7 @@ public:
         }
     }
 
+    [[nodiscard]] load_job& operator*() const noexcept { return *job_; }
     [[nodiscard]] load_job* operator->() const noexcept { return job_.get(); }
 
     /// Gives the pool, or null where the runner of a cancelled job is not to be used again.
