@@ -21,6 +21,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -112,24 +113,39 @@ private:
 
     /// The work of a flight.
     template <class F>
-    struct body {
-        F fn;
+    class body {
+    public:
+        using job = typename state::job;
+        using outcome = detail::flight_outcome<value>;
 
-        boost::asio::awaitable<void> operator()(typename state::job& job) {
-            const auto flight = job.flights.front();
-            detail::flight_outcome<value> outcome;
+        explicit body(F fn) : fn_(std::move(fn)) {}
+
+        static constexpr bool loads_only =
+            std::same_as<decltype(detail::call_function(std::declval<F&>(), std::declval<const K&>())),
+                         boost::asio::awaitable<value>>;
+
+        [[nodiscard]] auto call(job& j) { return detail::call_function(fn_, j.flights.front()->key); }
+        void done(job& j, outcome result) {
+            j.group().finish(*j.flights.front(), std::move(result), [] {});
+        }
+
+        boost::asio::awaitable<void> operator()(job& j) {
+            outcome result;
             try {
                 if constexpr (std::is_void_v<V>) {
-                    co_await detail::call_function(fn, flight->key);
-                    outcome.value.emplace();
+                    co_await call(j);
+                    result.value.emplace();
                 } else {
-                    outcome.value.emplace(co_await detail::call_function(fn, flight->key));
+                    result.value.emplace(co_await call(j));
                 }
             } catch (...) {
-                outcome.error = std::current_exception();
+                result.error = std::current_exception();
             }
-            job.group().finish(*flight, std::move(outcome), [] {});
+            done(j, std::move(result));
         }
+
+    private:
+        F fn_;
     };
 
     template <class Key, class F>
@@ -146,7 +162,7 @@ private:
         [[nodiscard]] static bool found() noexcept { return false; }
         template <class Make>
         [[nodiscard]] auto add(Make make) {
-            job = self.make_job(body<F>{std::move(fn)});
+            job = self.template make_job<body<F>>(std::nullopt, nullptr, std::move(fn));
             return make(job);
         }
         static void joined() noexcept {}

@@ -168,9 +168,8 @@ private:
         const std::shared_ptr<job_board> board(this->shared_from_this(), &board_);
         shared_function fn{self(), board_operation(board), board_operation(state_->shared_board())};
         open_tally_ = make_batch_tally(*state_);
-        return state_->make_job(
-            batch_load<State, shared_function>(std::move(fn), load_options{}, open_tally_), std::nullopt,
-            board);
+        return state_->template make_job<batch_load<State, shared_function>>(
+            std::nullopt, board, std::move(fn), load_options{}, open_tally_);
     }
 
     // Wants the mutex.

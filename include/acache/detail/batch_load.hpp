@@ -73,6 +73,8 @@ public:
     batch_load(Fn fn, load_options options, batch_tally_ptr<State> tally)
         : fn_(std::move(fn)), options_(options), tally_(std::move(tally)) {}
 
+    static constexpr bool loads_only = false;
+
     asio::awaitable<void> operator()(job& j) {
         auto& self = static_cast<State&>(j.group());
         flights_.assign(j.flights.begin(), j.flights.end());

@@ -101,8 +101,8 @@ public:
     [[nodiscard]] auto add(Make make) {
         if (!job_) {
             tally_ = make_batch_tally(self_);
-            job_ = self_.make_job(batch_load<State, Fn>(std::move(fn_), options_, tally_),
-                                  options_.load_timeout);
+            job_ = self_.template make_job<batch_load<State, Fn>>(options_.load_timeout, nullptr,
+                                                                  std::move(fn_), options_, tally_);
         }
         auto flight = make(job_);
         if (tally_) {

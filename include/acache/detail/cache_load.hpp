@@ -52,9 +52,8 @@ public:
     template <class Make>
     [[nodiscard]] auto add(Make make) {
         using body = single_load<State, Load>;
-        job_ = self_.make_job(
-            body{std::move(load_), options_, mode_, lookup_tally<State>(self_, mode_.counts && !joined_)},
-            options_.load_timeout);
+        job_ = self_.template make_job<body>(options_.load_timeout, nullptr, std::move(load_), options_, mode_,
+                                             lookup_tally<State>(self_, mode_.counts && !joined_));
         auto flight = make(job_);
         flight->listener = std::move(listener_);
         return flight;
@@ -71,17 +70,23 @@ public:
     [[nodiscard]] lookup_result<V> result(const typename State::flight_type* flight, bool started) {
         using enum lookup_source;
         if (flight == nullptr) {
+            return {value(flight), hit, State::age(found_->created)};
+        }
+        const auto& outcome = flight->outcome;
+        const auto source = !started ? joined_flight : outcome.found ? hit : loaded;
+        return {value(flight), source, State::age(outcome.created)};
+    }
+    [[nodiscard]] V value(const typename State::flight_type* flight) {
+        if (flight == nullptr) {
             if (!joined_) {
                 count(counter::hits);
             }
-            return {std::move(found_->value), hit, State::age(found_->created)};
+            return std::move(found_->value);
         }
-        const auto& outcome = flight->outcome;
-        if (outcome.error) {
-            std::rethrow_exception(outcome.error);
+        if (flight->outcome.error) {
+            std::rethrow_exception(flight->outcome.error);
         }
-        const auto source = !started ? joined_flight : outcome.found ? hit : loaded;
-        return {*outcome.value, source, State::age(outcome.created)};
+        return *flight->outcome.value;
     }
 
 private:
@@ -154,8 +159,21 @@ asio::awaitable<typename State::value_type> get_or_load(state_ref<State> where, 
             co_return std::move(*value);
         }
     }
-    auto result = co_await load(where.lock(), std::move(kept), std::move(loader), options, mode);
-    co_return std::move(result.value);
+    // As `load`, but in this frame: the frames of those who wait are what a herd costs most.
+    const auto self = where.lock();
+    const auto& query = query_of(kept);
+    load_request<State, std::remove_cvref_t<decltype(query)>, Load> request(*self, query, loader, options,
+                                                                            mode);
+    for (;;) {
+        flight_caller<typename State::group> caller(*self, co_await asio::this_coro::executor);
+        caller.enter(request);
+        if (caller.has_to_wait()) {
+            co_await caller.wait();
+        }
+        if (!caller.withdrawn()) {
+            co_return request.value(caller.flight());
+        }
+    }
 }
 
 } // namespace acache::detail

@@ -9,6 +9,7 @@
 #include <acache/detail/job_board.hpp>
 #include <acache/detail/load_executor.hpp>
 #include <acache/detail/load_job.hpp>
+#include <acache/detail/load_runner.hpp>
 #include <acache/detail/waiter.hpp>
 #include <acache/error.hpp>
 
@@ -53,7 +54,7 @@ public:
     class job : public table::flight_job {
     public:
         job(flight_group& group, std::shared_ptr<job_board> board)
-            : table::flight_job(group.executor_, std::move(board)), group_(group) {}
+            : table::flight_job(std::move(board)), group_(group) {}
 
         void refuse(error_code why) override {
             if (std::any_of(this->flights.begin(), this->flights.end(),
@@ -62,6 +63,11 @@ public:
             }
             this->flights.clear();
         }
+
+        /// The job is but one loader's awaitable, between `call` and `done`; else it is what `work` does.
+        [[nodiscard]] virtual bool loads_only() const noexcept = 0;
+        [[nodiscard]] virtual asio::awaitable<V> call() = 0;
+        virtual void done(outcome_type outcome) = 0;
 
         [[nodiscard]] flight_group& group() const noexcept { return group_; }
 
@@ -92,18 +98,18 @@ public:
         return load;
     }
 
-    /// A job that will `co_await body(job)`; `body` is destroyed when that is over. To be submitted to the
-    /// board `to`. Without a timeout of its own it has the group's.
-    template <class Body>
-    [[nodiscard]] job_ptr make_job(Body body, std::optional<std::chrono::nanoseconds> timeout,
-                                   std::shared_ptr<job_board> to) {
-        return job_ptr(new load_run<flight_group, Body>(*this, std::move(body),
-                                                        timeout ? timeout : load_timeout_, std::move(to)));
-    }
-    template <class Body>
-    [[nodiscard]] job_ptr make_job(Body body,
-                                   std::optional<std::chrono::nanoseconds> timeout = std::nullopt) {
-        return make_job(std::move(body), timeout, std::shared_ptr<job_board>(shared(), &board));
+    /// A job that will `co_await body(job)`, where `body` is a `Body` made of `args`, and destroyed when that
+    /// is over. To be submitted to the board `to`, the group's where that is null. Without a timeout of its own
+    /// it has the group's.
+    template <class Body, class... Args>
+    [[nodiscard]] job_ptr make_job(std::optional<std::chrono::nanoseconds> timeout,
+                                   std::shared_ptr<job_board> to, Args&&... args) {
+        if (!to) {
+            // Not an owner: whoever has a job that can still be submitted or cancelled has the group.
+            to = std::shared_ptr<job_board>(std::shared_ptr<job_board>(), &board);
+        }
+        return job_ptr(new load_run<flight_group, Body>(*this, timeout ? timeout : load_timeout_,
+                                                        std::move(to), std::forward<Args>(args)...));
     }
 
     /// The way of a caller with many keys: requests are entered one by one, then `batch.launch()` submits the
@@ -157,6 +163,7 @@ public:
     void shut() {
         board.close();
         close_flights(nullptr);
+        runners.close();
     }
 
     /// Ends with `errc::closed` the flights whose jobs belong to `of`, all flights where it is null, and
@@ -223,11 +230,13 @@ public:
         board.discard_waiters_of(context);
         if (&context == context_) {
             shut();
+            runners.wait();
             executor_ = {};
         }
     }
 
     job_board board;
+    runner_pool runners;
 
 private:
     template <class, class>

@@ -97,7 +97,6 @@ public:
         {
             const std::lock_guard lock{mutex_};
             job.stage_ = load_job::stage::ended;
-            job.lane_.reset();
             job.unlink();
             running_ -= job.counted_ ? 1 : 0;
             if (running_ < limit_ && !queue_.empty()) {
@@ -242,10 +241,7 @@ private:
         running_jobs_.push_back(job);
     }
 
-    static void end_unstarted(load_job& job) {
-        job.stage_ = load_job::stage::ended;
-        job.lane_.reset();
-    }
+    static void end_unstarted(load_job& job) noexcept { job.stage_ = load_job::stage::ended; }
 
     [[nodiscard]] load_job_ptr take_from_queue(load_job& job) {
         queue_.erase(queue_.iterator_to(job));

@@ -23,33 +23,55 @@ namespace acache::detail {
 namespace asio = boost::asio;
 
 /// What the executors of one load share: a strand, so that the load can be cancelled from any thread, and
-/// the load's name in the graph of waits.
+/// the load's name in the graph of waits. Loads may have it one after the other.
 class load_lane : public boost::intrusive_ref_counter<load_lane> {
 public:
-    load_lane(const asio::any_io_executor& executor, load_node_ptr n)
-        : strand(asio::make_strand(executor)), node(std::move(n)) {}
+    explicit load_lane(const asio::any_io_executor& executor) : strand(asio::make_strand(executor)) {}
 
     /// Keeps the context at work, as often as it has been called more than `remove_work`.
     void add_work() {
         const std::lock_guard lock{mutex_};
-        if (works_++ == 0) {
+        ++works_;
+        keep_work();
+    }
+    void remove_work() noexcept {
+        const std::lock_guard lock{mutex_};
+        --works_;
+        keep_work();
+    }
+
+    /// The owner of the lane rests: what work it has itself does not count. Its share is what there is when
+    /// this is called first.
+    void begin_rest_of_owner() noexcept {
+        const std::lock_guard lock{mutex_};
+        own_works_ = own_works_ == 0 ? works_ : own_works_;
+        resting_works_ = own_works_;
+        keep_work();
+    }
+    void end_rest_of_owner() {
+        const std::lock_guard lock{mutex_};
+        resting_works_ = 0;
+        keep_work();
+    }
+
+    const asio::strand<asio::any_io_executor> strand;
+    /// Changed when nobody but the owner has the lane.
+    load_node_ptr node;
+
+private:
+    void keep_work() {
+        if (works_ <= resting_works_) {
+            work_.reset();
+        } else if (!work_) {
             work_.emplace(
                 asio::prefer(strand.get_inner_executor(), asio::execution::outstanding_work.tracked));
         }
     }
-    void remove_work() noexcept {
-        const std::lock_guard lock{mutex_};
-        if (--works_ == 0) {
-            work_.reset();
-        }
-    }
 
-    const asio::strand<asio::any_io_executor> strand;
-    const load_node_ptr node;
-
-private:
     std::mutex mutex_;
     std::size_t works_ = 0;
+    std::size_t own_works_ = 0;
+    std::size_t resting_works_ = 0; // those that do not count
     std::optional<asio::any_io_executor> work_;
 };
 

@@ -2,12 +2,9 @@
 #ifndef ACACHE_DETAIL_LOAD_JOB_HPP
 #define ACACHE_DETAIL_LOAD_JOB_HPP
 
-#include <acache/detail/load_executor.hpp>
+#include <acache/detail/load_node.hpp>
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/strand.hpp>
+#include <boost/asio/awaitable.hpp>
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
@@ -15,6 +12,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -23,28 +21,30 @@ namespace acache::detail {
 namespace asio = boost::asio;
 
 class job_board;
+class load_runner;
 
 /// One run of a loader or of a batch function, for one or more flights. A `job_board` starts it, when its
-/// turn has come, and hears when it has ended.
+/// turn has come, and hears when it has ended; a `load_runner` runs it.
 class load_job
     : public boost::intrusive_ref_counter<load_job>,
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
-    enum class stage { created, queued, running, ended };
+    enum class stage : std::uint8_t { created, queued, running, ended };
     /// Where the load may begin: in the starter's call, or only after it. A job that starts because another
     /// has ended is posted, or a queue of loads that never suspend would nest as deep as it is long.
-    enum class launch { dispatched, posted };
+    enum class launch : std::uint8_t { dispatched, posted };
 
     /// `board` is the one that this job will be submitted to.
-    load_job(const asio::any_io_executor& executor, std::shared_ptr<job_board> board)
-        : board_(std::move(board)), node_(new load_node), lane_(new load_lane(executor, node_)) {}
+    explicit load_job(std::shared_ptr<job_board> board) : board_(std::move(board)), node_(new load_node) {}
     load_job(const load_job&) = delete;
     load_job& operator=(const load_job&) = delete;
     virtual ~load_job() = default;
 
-    /// Spawns the load. Called once at most, with no lock held.
+    /// Has the load run. Called once at most, with no lock held.
     virtual void start(launch how) = 0;
-    /// Ends the flights with `why`; the load will not run. Called instead of `start`, with no lock held.
+    /// The load itself, to be awaited in the coroutine of `runner()`.
+    virtual asio::awaitable<void> work() = 0;
+    /// Ends the flights that have not ended with `why`; the load will not run, or has run. With no lock held.
     virtual void refuse(boost::system::error_code why) = 0;
 
     [[nodiscard]] job_board& board() const noexcept { return *board_; }
@@ -52,35 +52,30 @@ public:
     /// What the load is called in the graph of waits.
     [[nodiscard]] const load_node_ptr& node() const noexcept { return node_; }
     /// True from the moment that a cancellation has been asked for: from then on its outcome is no result.
-    [[nodiscard]] bool cancelled() const noexcept { return cancelled_.load(std::memory_order_acquire); }
+    [[nodiscard]] bool cancelled() const noexcept { return cancelled_.load(); }
+
+    /// The job is `runner`'s from now until it has ended.
+    void run_by(load_runner& runner) noexcept { runner_.store(&runner); }
 
     /// Flights of this job that somebody still waits for.
     std::atomic<std::size_t> wanted{0};
 
 protected:
-    /// Valid until the job has ended.
-    [[nodiscard]] const asio::strand<asio::any_io_executor>& strand() const noexcept { return lane_->strand; }
-    [[nodiscard]] asio::any_io_executor executor() const { return load_executor(lane_); }
-    /// To be touched on the strand alone.
-    [[nodiscard]] asio::cancellation_slot slot() noexcept { return signal_.slot(); }
+    /// Null before the start. Valid until the job has ended.
+    [[nodiscard]] load_runner* runner() const noexcept { return runner_.load(); }
 
 private:
     friend class job_board;
 
-    // Wants the board's mutex: the lane goes when the job ends, since its strand must not outlive its
-    // context.
-    void emit_cancellation() {
-        cancelled_.store(true, std::memory_order_release);
-        asio::post(lane_->strand, [self = boost::intrusive_ptr<load_job>(this)] {
-            self->signal_.emit(asio::cancellation_type::all);
-        });
-    }
+    // Wants the board's mutex, so that the job, and with it the runner's part in it, does not end meanwhile.
+    void emit_cancellation();
 
     const std::shared_ptr<job_board> board_;
     const load_node_ptr node_;
-    load_lane_ptr lane_;
-    asio::cancellation_signal signal_;
+    // Who cancels sets the flag and then looks for a runner; who runs is set as the runner and then looks at
+    // the flag: one of them sees the other (both sequentially consistent).
     std::atomic<bool> cancelled_ = false;
+    std::atomic<load_runner*> runner_ = nullptr;
     // Guarded by the board's mutex.
     stage stage_ = stage::created;
     bool counted_ = false;

@@ -4,12 +4,9 @@
 
 #include <acache/clock.hpp>
 #include <acache/detail/flight_group.hpp>
+#include <acache/detail/load_runner.hpp>
 
 #include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/dispatch.hpp>
-#include <boost/asio/post.hpp>
 
 #include <chrono>
 #include <exception>
@@ -21,23 +18,76 @@
 
 namespace acache::detail {
 
-/// A job and the coroutine function that does its work.
+/// The coroutine of a runner of a group's jobs.
+template <class Group>
+asio::awaitable<void> run_jobs(load_runner& runner) {
+    std::shared_ptr<runner_pool> pool;
+    do {
+        co_await runner.rest(std::move(pool));
+        running_job running = runner.next();
+        auto& job = static_cast<typename Group::job&>(*running);
+        // co_spawn lets only terminal cancellation through; loads may be cancelled in any way they support. And
+        // whatever the load before this one has set is set back.
+        co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
+        co_await asio::this_coro::throw_if_cancelled(true);
+        // A cancellation that came before the reset above is known by the flag alone.
+        if (!job.cancelled()) {
+            typename Group::outcome_type outcome;
+            try {
+                if (job.loads_only()) {
+                    outcome.value.emplace(co_await job.call());
+                } else {
+                    co_await job.work();
+                }
+            } catch (...) {
+                outcome.error = std::current_exception();
+            }
+            if (job.loads_only()) {
+                job.done(std::move(outcome));
+            } else if (outcome.error) {
+                job.group().fail_all(job, outcome.error);
+            }
+        }
+        pool = running.end();
+    } while (pool);
+}
+
+/// A job and the coroutine function that does its work, a `Body`.
+///
+/// A body with `loads_only` true has its work in two parts as well, around an awaitable of the value:
+/// `call(job)`, which gives it, and `done(job, outcome)`.
 template <class Group, class Body>
 class load_run final : public Group::job {
+    using V = typename Group::value_type;
+
 public:
-    load_run(Group& group, Body body, std::optional<std::chrono::nanoseconds> timeout,
-             std::shared_ptr<job_board> board)
-        : Group::job(group, std::move(board)), body_(std::move(body)), timeout_(timeout) {}
+    template <class... Args>
+    load_run(Group& group, std::optional<std::chrono::nanoseconds> timeout, std::shared_ptr<job_board> board,
+             Args&&... args)
+        : Group::job(group, std::move(board)), timeout_(timeout),
+          body_(std::in_place, std::forward<Args>(args)...) {}
 
     void start(load_job::launch how) override {
-        // On the strand, where alone the cancellation slot may be touched.
-        auto go = [s = lifetime(*this)]() mutable { s.run->spawn(std::move(s)); };
-        if (how == load_job::launch::dispatched) {
-            asio::dispatch(this->strand(), std::move(go));
+        auto& group = this->group();
+        running_job self(*this, std::shared_ptr<runner_pool>(group.shared_from_this(), &group.runners));
+        group.runners.take(group.executor(), &run_jobs<Group>)->start(std::move(self), how);
+    }
+
+    [[nodiscard]] bool loads_only() const noexcept override { return Body::loads_only && !timeout_; }
+    [[nodiscard]] asio::awaitable<V> call() override {
+        if constexpr (Body::loads_only) {
+            return body_->call(*this);
         } else {
-            asio::post(this->strand(), std::move(go));
+            return {};
         }
     }
+    void done(typename Group::outcome_type outcome) override {
+        if constexpr (Body::loads_only) {
+            body_->done(*this, std::move(outcome));
+        }
+    }
+
+    asio::awaitable<void> work() override { return timeout_ ? work_in_time(*this) : (*body_)(*this); }
 
     void refuse(error_code why) override {
         Group::job::refuse(why);
@@ -49,65 +99,21 @@ private:
     using timer =
         asio::basic_waitable_timer<timer_clock, asio::wait_traits<timer_clock>, asio::any_io_executor>;
 
-    /// The time between the start of a job and its end. However that end comes, by return, by an exception or
-    /// with the context, no flight is left behind and the board is told.
-    struct lifetime {
-        explicit lifetime(load_run& r) : group(r.group().shared()), run(&r) {}
-        lifetime(lifetime&&) noexcept = default;
-        lifetime& operator=(lifetime&&) = delete;
-        ~lifetime() {
-            if (run) {
-                run->refuse(errc::closed);
-                run->board().ended(*run);
+    static asio::awaitable<void> work_in_time(load_run& self) {
+        // On the strand without the load's name: what is left of the timer is no part of the load.
+        timer deadline(self.runner()->strand());
+        deadline.expires_at(saturating_add(timer_clock::now(), *self.timeout_));
+        deadline.async_wait([group = self.group().shared(),
+                             job = boost::intrusive_ptr<load_run>(&self)](error_code ec) {
+            if (!ec) {
+                group->time_out(*job);
             }
-        }
-
-        std::shared_ptr<Group> group;
-        boost::intrusive_ptr<load_run> run;
-    };
-
-    void spawn(lifetime s) {
-        // A coroutine that has never suspended is posted once more after its end, and looks at its slot then:
-        // the handler keeps the job, and with it the signal, until that is over too.
-        asio::co_spawn(this->executor(), work(std::move(s)),
-                       asio::bind_cancellation_slot(
-                           this->slot(), [job = load_job_ptr(this)](const std::exception_ptr&) {}));
+        });
+        co_await (*self.body_)(self);
     }
 
-    static asio::awaitable<void> work(lifetime s) {
-        // co_spawn lets only terminal cancellation through; loads may be cancelled in any way they support.
-        co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
-        load_run& self = *s.run;
-        std::optional<timer> deadline;
-        if (self.timeout_) {
-            self.arm(deadline.emplace(self.strand()), s.group);
-        }
-        // A cancellation that came before the reset above is known by the flag alone.
-        if (!self.cancelled()) {
-            std::exception_ptr failure;
-            try {
-                co_await (*self.body_)(self);
-            } catch (...) {
-                failure = std::current_exception();
-            }
-            if (failure) {
-                s.group->fail_all(self, failure);
-            }
-        }
-    }
-
-    void arm(timer& deadline, std::shared_ptr<Group> group) {
-        deadline.expires_at(saturating_add(timer_clock::now(), *timeout_));
-        deadline.async_wait(
-            [group = std::move(group), self = boost::intrusive_ptr<load_run>(this)](error_code ec) {
-                if (!ec) {
-                    group->time_out(*self);
-                }
-            });
-    }
-
-    std::optional<Body> body_;
     const std::optional<std::chrono::nanoseconds> timeout_;
+    std::optional<Body> body_;
 };
 
 } // namespace acache::detail

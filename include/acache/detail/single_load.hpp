@@ -15,6 +15,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -134,56 +135,98 @@ asio::awaitable<void> store_loaded(State& self, typename State::flight_type& fli
 
 /// The work of one flight: look in an asynchronous backend, call the loader, store.
 template <class State, class Load>
-struct single_load {
+class single_load {
+public:
     using V = typename State::value_type;
+    using job = typename State::job;
+    using outcome = typename State::outcome_type;
 
-    Load load;
-    load_options options;
-    load_mode mode;
-    lookup_tally<State> tally;
+    single_load(Load load, load_options options, load_mode mode, lookup_tally<State> tally)
+        : load_(std::move(load)), options_(options), mode_(mode), tally_(std::move(tally)) {}
 
-    asio::awaitable<void> operator()(typename State::job& job) {
-        auto& self = static_cast<State&>(job.group());
-        const typename State::flight_ptr flight = job.flights.front();
-        if constexpr (!State::synchronous) {
-            if (mode.reads) {
+    single_load(const single_load&) = delete;
+    single_load& operator=(const single_load&) = delete;
+
+    /// All that is to be awaited is what the loader returns, an awaitable of `V` itself: `call` begins the
+    /// work and gives that awaitable, and `done` ends it, so that no coroutine stands between.
+    static constexpr bool loads_only =
+        State::synchronous &&
+        std::same_as<decltype(call_loader(std::declval<Load&>(), std::declval<load_context&>(),
+                                          std::declval<const typename State::key_type&>())),
+                     asio::awaitable<V>>;
+
+    [[nodiscard]] auto call(job& j) {
+        auto& self = static_cast<State&>(j.group());
+        tally_.settle(counter::misses);
+        self.count(counter::loads);
+        begun_ = State::timer_clock::now();
+        return call_loader(load_, context_, j.flights.front()->key);
+    }
+
+    void done(job& j, outcome result)
+        requires(State::synchronous)
+    {
+        auto& self = static_cast<State&>(j.group());
+        auto& flight = *j.flights.front();
+        self.count_load(j, begun_, result.error ? 1 : 0);
+        if (result.error) {
+            self.finish(flight, std::move(result), [] {});
+        } else {
+            const auto stamps = self.stamp(context_, options_);
+            result.created = stamps.created;
+            store_and_finish(self, flight, std::move(result), stamps);
+        }
+    }
+
+    asio::awaitable<void> operator()(job& j) {
+        outcome result;
+        if constexpr (State::synchronous) {
+            try {
+                result.value.emplace(co_await call(j));
+            } catch (...) {
+                result.error = std::current_exception();
+            }
+            done(j, std::move(result));
+        } else {
+            auto& self = static_cast<State&>(j.group());
+            auto& flight = *j.flights.front();
+            if (mode_.reads) {
                 if (!self.stored().erasures.idle()) {
-                    co_await wait_for_erasures(self, flight->hash);
+                    co_await wait_for_erasures(self, flight.hash);
                 }
-                auto found = co_await read(self, flight->key);
+                auto found = co_await read(self, flight.key);
                 if (found) {
-                    tally.settle(counter::hits);
-                    finish_found(self, *flight, std::move(*found));
+                    tally_.settle(counter::hits);
+                    finish_found(self, flight, std::move(*found));
                     co_return;
                 }
             }
-        }
-        tally.settle(counter::misses);
-        self.count(counter::loads);
-        load_context context;
-        typename State::outcome_type outcome;
-        const auto begun = State::timer_clock::now();
-        try {
-            outcome.value.emplace(co_await call_loader(load, context, flight->key));
-        } catch (...) {
-            outcome.error = std::current_exception();
-        }
-        self.count_load(job, begun, outcome.error ? 1 : 0);
-        if (outcome.error) {
-            self.finish(*flight, std::move(outcome), [] {});
-            co_return;
-        }
-        auto stamps = self.stamp(context, options);
-        outcome.created = stamps.created;
-        if constexpr (State::synchronous) {
-            store_and_finish(self, *flight, std::move(outcome), stamps);
-        } else {
-            auto fresh = make_entry(self, *outcome.value, stamps);
-            self.put_down(*flight, std::move(outcome));
-            co_await store_loaded(self, *flight, std::move(fresh), stamps.keep_older);
-            self.finish_loaded(*flight);
+            try {
+                result.value.emplace(co_await call(j));
+            } catch (...) {
+                result.error = std::current_exception();
+            }
+            self.count_load(j, begun_, result.error ? 1 : 0);
+            if (result.error) {
+                self.finish(flight, std::move(result), [] {});
+                co_return;
+            }
+            auto stamps = self.stamp(context_, options_);
+            result.created = stamps.created;
+            auto fresh = make_entry(self, *result.value, stamps);
+            self.put_down(flight, std::move(result));
+            co_await store_loaded(self, flight, std::move(fresh), stamps.keep_older);
+            self.finish_loaded(flight);
         }
     }
+
+private:
+    Load load_;
+    const load_options options_;
+    const load_mode mode_;
+    lookup_tally<State> tally_;
+    load_context context_;
+    typename State::timer_clock::time_point begun_{};
 };
 
 } // namespace acache::detail

@@ -2,7 +2,8 @@
 #ifndef ACACHE_DETAIL_WAITER_HPP
 #define ACACHE_DETAIL_WAITER_HPP
 
-#include <boost/asio/append.hpp>
+#include <acache/detail/parked_handler.hpp>
+
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
@@ -10,7 +11,6 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/execution/context.hpp>
 #include <boost/asio/execution_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
 #include <boost/intrusive/list.hpp>
 #include <boost/system/error_code.hpp>
@@ -18,9 +18,7 @@
 #include <atomic>
 #include <cstddef>
 #include <mutex>
-#include <new>
 #include <thread>
-#include <type_traits>
 #include <utility>
 
 namespace acache::detail {
@@ -51,9 +49,9 @@ public:
 
     /// Runs the coroutine on, by a post to its own executor. May end the waiter's life: no lock is to be
     /// held.
-    void resume(error_code ec) { act_(*this, &ec); }
+    void resume(error_code ec) { handler_.post(ec); }
     /// Destroys the coroutine where it stands. May end the waiter's life: no lock is to be held.
-    void discard() { act_(*this, nullptr); }
+    void discard() { handler_.drop(); }
 
     /// The context of the coroutine's executor.
     [[nodiscard]] asio::execution_context& context() const noexcept { return *context_; }
@@ -84,40 +82,10 @@ private:
             // Asio clears the slot when it resumes the coroutine, so the canceller never outlives *this.
             slot.template emplace<canceller>(canceller{this, &mutex});
         }
-        store(std::move(handler));
+        handler_.keep(std::move(handler));
         // A parked waiter may be resumed, and gone, before park returns.
         if (!park(*this)) {
             resume({});
-        }
-    }
-
-    template <class Handler>
-    void store(Handler&& handler) {
-        using type = std::decay_t<Handler>;
-        if constexpr (sizeof(type) <= sizeof(storage_) && alignof(type) <= alignof(std::max_align_t)) {
-            ::new (static_cast<void*>(storage_)) type(std::forward<Handler>(handler));
-            act_ = [](waiter& self, const error_code* ec) {
-                auto& stored = *std::launder(reinterpret_cast<type*>(self.storage_));
-                type taken(std::move(stored));
-                stored.~type();
-                finish(std::move(taken), ec);
-            };
-        } else {
-            ::new (static_cast<void*>(storage_)) type*(new type(std::forward<Handler>(handler)));
-            act_ = [](waiter& self, const error_code* ec) {
-                type* stored = *std::launder(reinterpret_cast<type**>(self.storage_));
-                type taken(std::move(*stored));
-                delete stored;
-                finish(std::move(taken), ec);
-            };
-        }
-    }
-
-    template <class Handler>
-    static void finish(Handler&& handler, const error_code* ec) {
-        if (ec != nullptr) {
-            // Posts to the handler's own executor.
-            asio::post(asio::append(std::move(handler), *ec));
         }
     }
 
@@ -131,8 +99,7 @@ private:
     }
 
     asio::execution_context* context_ = nullptr;
-    void (*act_)(waiter&, const error_code*) = nullptr;
-    alignas(std::max_align_t) std::byte storage_[4 * sizeof(void*)];
+    parked_handler handler_;
 };
 
 /// Counts the wake-ups under way, for those who have to wait until none is: a waiter that has been taken off

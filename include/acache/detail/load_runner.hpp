@@ -1,0 +1,189 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_LOAD_RUNNER_HPP
+#define ACACHE_DETAIL_LOAD_RUNNER_HPP
+
+#include <acache/detail/load_executor.hpp>
+#include <acache/detail/load_job.hpp>
+#include <acache/detail/parked_handler.hpp>
+#include <acache/detail/running_job.hpp>
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/intrusive/list.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include <acache/detail/push_warnings.hpp>
+
+namespace acache::detail {
+
+/// A coroutine that runs one job after the other, on a strand of its own. Between two jobs it rests in a
+/// pool, and counts as no work of its context; so a load costs no `co_spawn`, which takes as long as all the
+/// rest of it.
+///
+/// A job gets nothing of those before it. A runner that a cancellation was sent to is not used again; what a
+/// load has changed of its coroutine's cancellation state is set back; and a runner whose executor somebody
+/// still has, such as a coroutine that a load has spawned and left behind, rests until nobody has it, since
+/// the load's name in the graph of waits goes with the executor.
+class load_runner : public boost::intrusive_ref_counter<load_runner> {
+public:
+    /// In a loop: rests, takes the next job, runs it.
+    using coroutine = asio::awaitable<void>(load_runner&);
+
+    load_runner(const asio::any_io_executor& executor, coroutine* run)
+        : lane_(new load_lane(executor)), run_(run) {}
+    load_runner(const load_runner&) = delete;
+    load_runner& operator=(const load_runner&) = delete;
+
+    /// Runs a job. For a new runner, and for one that was taken out of its pool.
+    void start(running_job job, load_job::launch how) {
+        job->run_by(*this);
+        // On the strand, where alone the coroutine and its cancellation slot may be touched.
+        arrival go(*this, std::move(job));
+        if (how == load_job::launch::dispatched) {
+            asio::dispatch(lane_->strand, std::move(go));
+        } else {
+            asio::post(lane_->strand, std::move(go));
+        }
+    }
+
+    /// Cancels what the job awaits.
+    void cancel() {
+        asio::post(lane_->strand, [self = boost::intrusive_ptr(this)] {
+            self->signal_.emit(asio::cancellation_type::all);
+        });
+    }
+
+    /// Whether nobody else has its executor. Nobody can get it then but by a job.
+    [[nodiscard]] bool rested() const noexcept { return lane_->use_count() == holders_; }
+
+    /// Ends a runner that was taken out of its pool.
+    void discard() { handler_.drop(); }
+
+    /// What its executor runs on.
+    [[nodiscard]] const asio::strand<asio::any_io_executor>& strand() const noexcept { return lane_->strand; }
+
+    /// An operation to be `co_await`ed until there is a job, in a pool, where it is not null.
+    [[nodiscard]] auto rest(std::shared_ptr<runner_pool> in) {
+        return asio::async_initiate<const asio::deferred_t&, void(error_code)>(
+            [this, to = std::move(in)](auto handler) mutable {
+                // No longer than it takes to go there: the pool's owner owns what rests in it.
+                const auto pool = std::move(to);
+                handler_.keep(std::move(handler));
+                resting_ = true;
+                if (pool) {
+                    lane_->begin_rest_of_owner();
+                    go_to(*pool);
+                } else if (job_) {
+                    wake();
+                    handler_.post({});
+                }
+            },
+            asio::deferred);
+    }
+
+    /// What its coroutine is to run.
+    [[nodiscard]] running_job next() {
+        running_job result = std::move(*job_);
+        job_.reset();
+        return result;
+    }
+
+    /// The pool's.
+    boost::intrusive::list_member_hook<> hook;
+
+private:
+    /// A job on its way to its runner. Where it does not come there, since the context goes, the runner goes
+    /// too: nobody else knows of it.
+    class arrival {
+    public:
+        arrival(load_runner& runner, running_job job) noexcept : runner_(&runner), job_(std::move(job)) {}
+        arrival(arrival&&) noexcept = default;
+        arrival& operator=(arrival&&) = delete;
+        ~arrival() {
+            if (runner_ && runner_->resting_) {
+                runner_->discard();
+            }
+        }
+        void operator()() {
+            const auto runner = std::move(runner_);
+            runner->take(std::move(job_));
+        }
+
+    private:
+        boost::intrusive_ptr<load_runner> runner_;
+        running_job job_;
+    };
+
+    void take(running_job job) {
+        lane_->node = job->node();
+        if (!std::exchange(spawned_, true)) {
+            spawn();
+        }
+        job_.emplace(std::move(job));
+        if (resting_) {
+            wake();
+            handler_.call({});
+        }
+    }
+
+    void spawn() {
+        // The handler keeps the signal alive as long as the coroutine.
+        asio::co_spawn(load_executor(lane_), run_(*this),
+                       asio::bind_cancellation_slot(
+                           signal_.slot(), [self = boost::intrusive_ptr(this)](const std::exception_ptr&) {}));
+        if (resting_) { // as it does by now, since it runs on this strand
+            holders_ = lane_->use_count();
+            lane_->begin_rest_of_owner();
+        }
+    }
+
+    void wake() {
+        resting_ = false;
+        lane_->end_rest_of_owner();
+    }
+
+    void go_to(runner_pool& pool);
+
+    const load_lane_ptr lane_;
+    coroutine* const run_;
+    asio::cancellation_signal signal_;
+    /// How many references to the lane there are when all executors are the coroutine's own.
+    unsigned holders_ = 0;
+    // Touched on the strand, or by who has taken the runner out of its pool.
+    bool spawned_ = false;
+    bool resting_ = false;
+    parked_handler handler_;
+    std::optional<running_job> job_;
+};
+
+using load_runner_ptr = boost::intrusive_ptr<load_runner>;
+
+inline void load_job::emit_cancellation() {
+    cancelled_.store(true);
+    if (auto* runner = runner_.load()) {
+        runner->cancel();
+    }
+}
+
+} // namespace acache::detail
+
+#include <acache/detail/pop_warnings.hpp>
+
+#include <acache/detail/runner_pool.hpp>
+
+#endif
