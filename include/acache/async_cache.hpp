@@ -130,10 +130,17 @@ public:
     /// last one the load is cancelled, unless `finish_abandoned_loads`.
     template <class Q = K, class Loader>
         requires detail::key_for<Q, K, hasher>
-    [[nodiscard]] boost::asio::awaitable<V> get_or_load(Q&& key, Loader&& loader, load_options options = {}) {
+    [[nodiscard]] boost::asio::awaitable<V> get_or_load(Q&& key, Loader&& loader) {
+        check_load<Q, Loader>();
+        return detail::get_or_load(state_->ref(), keep(std::forward<Q>(key)),
+                                   own(std::forward<Loader>(loader)), detail::no_load_options{});
+    }
+    template <class Q = K, class Loader>
+        requires detail::key_for<Q, K, hasher>
+    [[nodiscard]] boost::asio::awaitable<V> get_or_load(Q&& key, Loader&& loader, load_options options) {
         check_load<Q, Loader>(options);
         return detail::get_or_load(state_->ref(), keep(std::forward<Q>(key)),
-                                   own(std::forward<Loader>(loader)), options, detail::load_mode{});
+                                   own(std::forward<Loader>(loader)), options);
     }
 
     /// The same, with the provenance of the value.
@@ -152,9 +159,8 @@ public:
         requires detail::key_for<Q, K, hasher>
     [[nodiscard]] boost::asio::awaitable<V> refresh(Q&& key, Loader&& loader, load_options options = {}) {
         check_load<Q, Loader>(options);
-        return detail::get_or_load(state_->ref(), keep(std::forward<Q>(key)),
-                                   own(std::forward<Loader>(loader)), options,
-                                   detail::load_mode{.reads = false, .replaces = true, .counts = false});
+        return detail::refresh(state_->ref(), keep(std::forward<Q>(key)), own(std::forward<Loader>(loader)),
+                               options);
     }
 
     /// Stores a value. Loads of the key that are under way do not overwrite it. A backend's failure is
@@ -268,11 +274,15 @@ private:
 
     template <class Q, class Loader>
     static void check_load(const load_options& options) {
+        check_load<Q, Loader>();
+        detail::check(options);
+    }
+    template <class Q, class Loader>
+    static void check_load() {
         static_assert(detail::loader<std::decay_t<Loader>, K, V>,
                       "acache: a loader is a coroutine function called as (key), (), (load_context&, key) or "
                       "(load_context&), and returns a boost::asio::awaitable of what makes a V");
         detail::check_awaitable_arguments<Q, Loader>();
-        detail::check(options);
     }
 
     std::shared_ptr<state> state_;

@@ -102,9 +102,8 @@ public:
         detail::check_awaitable_arguments<A...>();
         auto kept = call::keep(std::forward<A>(args)...);
         K key = call_->key(kept);
-        return detail::get_or_load(call_->state->ref(), std::move(key), call::bind(call_, std::move(kept)),
-                                   call_->options,
-                                   detail::load_mode{.reads = false, .replaces = true, .counts = false});
+        return detail::refresh(call_->state->ref(), std::move(key), call::bind(call_, std::move(kept)),
+                               call_->options);
     }
 
     /// Calls the function for those of `arguments` that have no fresh entry; see `async_cache::warmup`. The

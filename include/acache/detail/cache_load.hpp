@@ -52,8 +52,8 @@ public:
     template <class Make>
     [[nodiscard]] auto add(Make make) {
         using body = single_load<State, Load>;
-        job_ = self_.template make_job<body>(options_.load_timeout, nullptr, std::move(load_), options_, mode_,
-                                             lookup_tally<State>(self_, mode_.counts && !joined_));
+        job_ = self_.template make_job<body>(options_.load_timeout, nullptr, std::move(load_), options_,
+                                             mode_, lookup_tally<State>(self_, mode_.counts && !joined_));
         auto flight = make(job_);
         flight->listener = std::move(listener_);
         return flight;
@@ -150,20 +150,23 @@ asio::awaitable<lookup_result<typename State::value_type>> lookup(state_ref<Stat
     co_return co_await load(where.lock(), std::move(kept), std::move(loader), options, load_mode{});
 }
 
+/// In place of `load_options` where none were given: a hit then has none to copy into its frame.
+struct no_load_options {
+    operator load_options() const noexcept { return {}; }
+};
+
 /// The same for those who want the value alone.
-template <class State, class Key, class Load>
+template <class State, class Key, class Load, class Options>
 asio::awaitable<typename State::value_type> get_or_load(state_ref<State> where, Key kept, Load loader,
-                                                        load_options options, load_mode mode) {
-    if (!mode.replaces) {
-        if (auto value = hit(where, query_of(kept))) {
-            co_return std::move(*value);
-        }
+                                                        Options options) {
+    if (auto value = hit(where, query_of(kept))) {
+        co_return std::move(*value);
     }
     // As `load`, but in this frame: the frames of those who wait are what a herd costs most.
     const auto self = where.lock();
     const auto& query = query_of(kept);
     load_request<State, std::remove_cvref_t<decltype(query)>, Load> request(*self, query, loader, options,
-                                                                            mode);
+                                                                            load_mode{});
     for (;;) {
         flight_caller<typename State::group> caller(*self, co_await asio::this_coro::executor);
         caller.enter(request);
@@ -174,6 +177,15 @@ asio::awaitable<typename State::value_type> get_or_load(state_ref<State> where, 
             co_return request.value(caller.flight());
         }
     }
+}
+
+/// Loads whatever is stored.
+template <class State, class Key, class Load>
+asio::awaitable<typename State::value_type> refresh(state_ref<State> where, Key kept, Load loader,
+                                                    load_options options) {
+    auto result = co_await load(where.lock(), std::move(kept), std::move(loader), options,
+                                load_mode{.reads = false, .replaces = true, .counts = false});
+    co_return std::move(result.value);
 }
 
 } // namespace acache::detail

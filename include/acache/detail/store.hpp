@@ -59,6 +59,11 @@ public:
     using hasher = typename hash_of_backend<Backend, K>::type;
     using key_equal = typename key_equal_of_backend<Backend>::type;
 
+    struct stamps {
+        time_point created;
+        time_point expires;
+    };
+
     explicit store(Backend backend) : backend_(std::move(backend)) {}
 
     template <class Q>
@@ -86,8 +91,13 @@ public:
     /// it was, and `take` said that it took it. `store::answers_locally` only.
     template <class Q, class Take>
     bool read(const Q& key, std::size_t hash, Take take) {
-        if constexpr (requires { backend_.read(key, hash, take); }) {
-            return backend_.read(key, hash, take);
+        using visitor = void (*)(const V&, time_point, time_point);
+        if constexpr (requires(visitor f) { backend_.read(key, hash, f); }) {
+            bool taken = false;
+            backend_.read(key, hash, [&](const V& value, time_point created, time_point expires) {
+                taken = take(value, stamps{created, expires});
+            });
+            return taken;
         } else {
             auto answer = ask(key, hash);
             auto& found = answer.found();
