@@ -110,7 +110,7 @@ TEST_CASE("a page of several caches has each family once") {
             headers.push_back(line);
         }
     }
-    CHECK(headers.size() == 9);
+    CHECK(headers.size() == 10);
     CHECK(count_of(page, "# TYPE acache_requests_total counter") == 1);
     CHECK(count_of(page, R"(acache_entries{cache="users"} 12)") == 1);
     CHECK(count_of(page, R"(acache_entries{cache="orgs"} 0)") == 1);

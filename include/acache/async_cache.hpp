@@ -78,9 +78,10 @@ public:
     /// A cache over the default backend. `where` is an executor or an execution context, to load on.
     /// Throws `std::invalid_argument` for options that make no sense.
     template <detail::executor_or_context Where>
-        requires std::constructible_from<Backend, std::size_t>
+        requires(std::constructible_from<Backend, memory_options> ||
+                 std::constructible_from<Backend, std::size_t>)
     explicit async_cache(Where&& where, cache_options options = {})
-        : async_cache(where, Backend(options.capacity), options) {}
+        : async_cache(where, make_backend(options), options) {}
 
     /// A cache over a backend of one's own, which has its own capacity.
     template <detail::executor_or_context Where, std::same_as<Backend> B>
@@ -101,6 +102,9 @@ public:
 
     [[nodiscard]] executor_type get_executor() const noexcept { return state_->executor(); }
     [[nodiscard]] std::string_view name() const noexcept { return state_->name(); }
+    /// The backend, for what it can do beyond the concept, such as `memory_backend::resize`. What is written
+    /// or removed through it passes loads under way by: they may overwrite it. Valid as long as the cache.
+    [[nodiscard]] Backend& backend() noexcept { return state_->stored().backend(); }
     /// A snapshot of the counters. O(threads), not O(size).
     [[nodiscard]] cache_metrics metrics() const { return state_->metrics(); }
 
@@ -252,6 +256,15 @@ public:
 private:
     template <class, class, class>
     friend class DataLoader;
+
+    static Backend make_backend(const cache_options& options) {
+        if constexpr (std::constructible_from<Backend, memory_options>) {
+            return Backend(
+                memory_options{.capacity = options.capacity, .time_to_idle = options.time_to_idle});
+        } else {
+            return Backend(options.capacity);
+        }
+    }
 
     template <class Q>
     static auto keep(Q&& key) {

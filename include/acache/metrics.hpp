@@ -70,6 +70,7 @@ struct cache_metrics {
     std::uint64_t backend_failures = 0; ///< backend operations that threw
     duration_histogram load_time;       ///< of loads that ended with a value or a failure
     removal_counts removals;
+    std::uint64_t rejected = 0; ///< values not stored since they were heavier than the whole may be
     std::uint64_t size = 0;
     std::uint64_t weight = 0;
     std::uint64_t in_flight = 0; ///< flights under way

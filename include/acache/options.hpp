@@ -22,6 +22,10 @@ struct cache_options {
     /// How long an entry is served, from the end of its load; never expires if left out. Zero or negative
     /// is `std::invalid_argument`.
     std::optional<std::chrono::nanoseconds> ttl = std::nullopt;
+    /// An entry that nobody has read or written for so long expires, whatever its ttl; no such bound if left
+    /// out. Zero or negative is `std::invalid_argument`. A backend of one's own sees to that itself, and this
+    /// is not looked at.
+    std::optional<std::chrono::nanoseconds> time_to_idle = std::nullopt;
     /// Names the cache in metrics and errors; copied.
     std::string_view name = {};
     /// How long one load may take before its callers get `errc::load_timeout`; no limit if left out.

@@ -78,6 +78,7 @@ public:
         m.load_time = load_time_.snapshot();
         const auto held = store_.metrics();
         m.removals = held.removals;
+        m.rejected = held.rejected;
         m.size = held.size;
         m.weight = held.weight;
         m.in_flight = this->in_flight();

@@ -45,6 +45,8 @@ inline constexpr prometheus_sample prometheus_load_failures[] = {
     {"", [](const cache_metrics& m) { return m.load_failures; }}};
 inline constexpr prometheus_sample prometheus_backend_failures[] = {
     {"", [](const cache_metrics& m) { return m.backend_failures; }}};
+inline constexpr prometheus_sample prometheus_rejected[] = {
+    {"", [](const cache_metrics& m) { return m.rejected; }}};
 inline constexpr prometheus_sample prometheus_entries[] = {
     {"", [](const cache_metrics& m) { return m.size; }}};
 inline constexpr prometheus_sample prometheus_weight[] = {
@@ -60,6 +62,8 @@ inline constexpr prometheus_family prometheus_families[] = {
     {"acache_backend_failures_total", "counter", "Backend operations that threw.", "",
      prometheus_backend_failures},
     {"acache_removals_total", "counter", "Entries removed, by cause.", "cause", prometheus_removals},
+    {"acache_rejected_total", "counter", "Values not stored since they were too heavy.", "",
+     prometheus_rejected},
     {"acache_entries", "gauge", "Entries held.", "", prometheus_entries},
     {"acache_weight", "gauge", "Weight of the entries held; their number where nothing weighs them.", "",
      prometheus_weight},
