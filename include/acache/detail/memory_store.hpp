@@ -129,8 +129,8 @@ public:
             refuse(result, std::move(key), std::move(fresh), hash);
             return result;
         }
-        if (times_out_.load(std::memory_order_relaxed) && budget_.full()) {
-            expire_everywhere(result);
+        if (times_out_.load(std::memory_order_relaxed) && budget_.lacks_room(weight)) {
+            expire_once_a_tick(result);
         }
         insertion put(*this, result, std::move(key), std::move(fresh), hash, weight);
         put.run();
@@ -388,13 +388,17 @@ private:
     }
 
     /// Once a tick, so that no entry is evicted for long while expired ones are held in other shards.
-    void expire_everywhere(removed& result) {
+    void expire_once_a_tick(removed& result) {
         const auto tick = Clock::now().time_since_epoch() / timer_wheel::tick;
         if (expired_at_.exchange(tick, std::memory_order_relaxed) != tick) {
-            for (std::size_t i = 0; i != shard_count_; ++i) {
-                writing at(*this, i, result);
-                at.expire();
-            }
+            expire(result);
+        }
+    }
+
+    void expire(removed& result) {
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            writing at(*this, i, result);
+            at.expire();
         }
     }
 
@@ -428,6 +432,7 @@ private:
         budget_.allow(settings_.weighs ? capacity_ : std::min(capacity_, max_weight_));
         budget_.allow_weight(settings_.weighs ? max_weight_ : unbounded);
         removed result(*this);
+        expire(result);
         std::size_t idle = 0;
         for (std::size_t i = 0; idle != shard_count_; i = (i + 1) % shard_count_) {
             writing at(*this, i, result);
