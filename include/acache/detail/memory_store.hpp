@@ -66,9 +66,12 @@ public:
     public:
         removed(removed&& other) noexcept
             : store_(other.store_), shards_(std::exchange(other.shards_, 0)), displaced_(other.displaced_),
-              refused_(std::move(other.refused_)) {}
+              refused_(std::exchange(other.refused_, no_entry)), home_(other.home_) {}
         removed& operator=(removed&&) = delete;
         ~removed() {
+            if (refused_ != no_entry) {
+                store_.shards_[home_].discard(refused_);
+            }
             if (shards_ != 0) {
                 store_.settle(shards_);
             }
@@ -83,7 +86,8 @@ public:
         memory_store& store_;
         shard_set shards_ = 0;
         bool displaced_ = false;
-        std::unique_ptr<std::pair<K, V>> refused_;
+        entry_id refused_ = no_entry; // was never published
+        std::size_t home_ = 0;        // the shard of that one
     };
 
     memory_store(std::size_t capacity, std::size_t max_weight, std::size_t shards,
@@ -129,8 +133,8 @@ public:
             refuse(result, std::move(key), std::move(fresh), hash);
             return result;
         }
-        if (times_out_.load(std::memory_order_relaxed) && budget_.full()) {
-            expire_everywhere(result);
+        if (times_out_.load(std::memory_order_relaxed) && budget_.lacks_room(weight)) {
+            expire_once_a_tick(result);
         }
         insertion put(*this, result, std::move(key), std::move(fresh), hash, weight);
         put.run();
@@ -276,8 +280,10 @@ private:
                     donor = (donor + 1) % store_.shard_count_;
                 } while (!take_victim(donor) && ++tried != store_.shard_count_);
                 if (tried == store_.shard_count_) {
-                    std::this_thread::yield(); // others hold claims, and are about to use them or give them
-                                               // up
+                    if (store_.all_pinned()) {
+                        return give_up();
+                    }
+                    std::this_thread::yield(); // others hold claims that they are about to use or give up
                 }
             }
         }
@@ -319,6 +325,13 @@ private:
                          cause_of(home, old, removal_cause::replaced));
             result_.displaced_ = true;
             return true;
+        }
+
+        void give_up() noexcept {
+            store_.rejected_.fetch_add(1, std::memory_order_relaxed);
+            result_.displaced_ = true;
+            result_.refused_ = std::exchange(made_, no_entry);
+            result_.home_ = home_;
         }
 
         [[nodiscard]] bool take_victim(std::size_t donor) noexcept {
@@ -372,29 +385,47 @@ private:
 
     /// Stores nothing; an older entry goes.
     void refuse(removed& result, K&& key, entry<V>&& fresh, std::uint64_t hash) {
-        if constexpr (!trivial) {
-            result.refused_ = std::make_unique<std::pair<K, V>>(std::move(key), std::move(fresh.value));
-        }
         result.displaced_ = true;
+        result.home_ = index_of(hash);
         if (budget_.capacity() != 0) {
             rejected_.fetch_add(1, std::memory_order_relaxed);
         }
-        const K& asked = result.refused_ ? result.refused_->first : key;
-        writing at(*this, index_of(hash), result);
-        if (const auto old = at.home.find(asked, hash); old != no_entry) {
+        writing at(*this, result.home_, result);
+        if (const auto old = at.home.find(key, hash); old != no_entry) {
             budget_.release(1, at.home.weight_of(old));
             at.home.remove(old, cause_of(at.home, old, removal_cause::replaced));
         }
+        if constexpr (!trivial) {
+            fresh.expires = time_point::max();
+            result.refused_ = at.home.make(std::move(key), std::move(fresh), hash, 0, {});
+        }
+    }
+
+    /// Whether there are as many pinned entries as there may be entries.
+    [[nodiscard]] bool all_pinned() {
+        std::size_t held = 0;
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            const std::scoped_lock lock(shards_[i].mutex());
+            if (shards_[i].can_evict()) {
+                return false;
+            }
+            held += shards_[i].size();
+        }
+        return held >= budget_.capacity();
     }
 
     /// Once a tick, so that no entry is evicted for long while expired ones are held in other shards.
-    void expire_everywhere(removed& result) {
+    void expire_once_a_tick(removed& result) {
         const auto tick = Clock::now().time_since_epoch() / timer_wheel::tick;
         if (expired_at_.exchange(tick, std::memory_order_relaxed) != tick) {
-            for (std::size_t i = 0; i != shard_count_; ++i) {
-                writing at(*this, i, result);
-                at.expire();
-            }
+            expire(result);
+        }
+    }
+
+    void expire(removed& result) {
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            writing at(*this, i, result);
+            at.expire();
         }
     }
 
@@ -428,6 +459,7 @@ private:
         budget_.allow(settings_.weighs ? capacity_ : std::min(capacity_, max_weight_));
         budget_.allow_weight(settings_.weighs ? max_weight_ : unbounded);
         removed result(*this);
+        expire(result);
         std::size_t idle = 0;
         for (std::size_t i = 0; idle != shard_count_; i = (i + 1) % shard_count_) {
             writing at(*this, i, result);

@@ -12,8 +12,8 @@
 
 namespace acache::detail {
 
-/// What a shard has unlinked and not freed yet: entries, chained by their timer links, which hold the cause
-/// of the removal too; and tables that have become too small.
+/// What a shard has unlinked and not freed yet: entries, chained in the order of their removal by
+/// their timer links, which hold the cause too; and tables that have become too small.
 class retired_list {
 public:
     retired_list() = default;
@@ -28,9 +28,9 @@ public:
 
     template <class Slab>
     void push(Slab& slab, entry_id id, removal_cause cause) noexcept {
-        slab[id].links = {first_, static_cast<entry_id>(cause)};
-        last_ = first_ == no_entry ? id : last_;
-        first_ = id;
+        slab[id].links = {no_entry, static_cast<entry_id>(cause)};
+        link(slab, id);
+        last_ = id;
         ++count_;
     }
 
@@ -43,13 +43,12 @@ public:
         added->older = std::move(older);
     }
 
-    /// Takes over all that is in `other`.
+    /// Takes over all that is in `other`, behind its own.
     template <class Slab>
     void append(Slab& slab, retired_list other) noexcept {
         if (other.first_ != no_entry) {
-            slab[other.last_].links.next = first_;
-            last_ = first_ == no_entry ? other.last_ : last_;
-            first_ = other.first_;
+            link(slab, other.first_);
+            last_ = other.last_;
             count_ += other.count_;
         }
         if (other.tables_ != nullptr) {
@@ -66,6 +65,11 @@ public:
     }
 
 private:
+    template <class Slab>
+    void link(Slab& slab, entry_id id) noexcept {
+        (first_ == no_entry ? first_ : slab[last_].links.next) = id;
+    }
+
     entry_id first_ = no_entry;
     entry_id last_ = no_entry;
     std::size_t count_ = 0;

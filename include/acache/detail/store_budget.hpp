@@ -26,8 +26,10 @@ public:
     void allow(std::size_t capacity) noexcept { capacity_.store(capacity, std::memory_order_relaxed); }
     void allow_weight(std::size_t weight) noexcept { max_weight_.store(weight, std::memory_order_relaxed); }
 
-    /// There is no room for another entry.
-    [[nodiscard]] bool full() const noexcept { return size() >= capacity() || weight() >= max_weight(); }
+    /// There is no room for another entry of this weight.
+    [[nodiscard]] bool lacks_room(std::size_t weight) const noexcept {
+        return size() >= capacity() || max_weight() < weight || this->weight() > max_weight() - weight;
+    }
     /// More is held than is allowed (any more).
     [[nodiscard]] bool exceeded() const noexcept { return size() > capacity() || weight() > max_weight(); }
 

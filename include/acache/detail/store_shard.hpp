@@ -305,6 +305,10 @@ public:
     void free_unlocked(retired_list gone) noexcept {
         slab_.destroy_chain(gone.first(), [this](entry_id id) { return slab_[id].links.next; });
     }
+    /// The same for a node that was never published.
+    void discard(entry_id id) noexcept {
+        slab_.destroy_chain(id, [](entry_id) { return no_entry; });
+    }
 
 private:
     /// The slab as a policy sees it, and as the wheel does.
