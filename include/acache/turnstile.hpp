@@ -89,12 +89,12 @@ public:
 
     template <class Hooks>
     [[nodiscard]] entry_id evict(Hooks& hooks) noexcept {
-        const auto share = small_share();
+        const auto size = small_size();
         // Readers that are faster than the hands could keep them turning: no more turns than reads can pay
         // for.
         for (auto turns = (most_reads + 1) * held();; turns -= std::min<std::size_t>(turns, 1)) {
-            const bool from_small = small_.size() >= share || main_.empty();
-            const auto id = from_small ? turn_small(hooks, share, turns != 0) : turn_main(hooks, turns != 0);
+            const bool from_small = small_.size() >= size || main_.empty();
+            const auto id = from_small ? turn_small(hooks, size, turns != 0) : turn_main(hooks, turns != 0);
             if (id != no_entry) {
                 return id;
             }
@@ -105,31 +105,32 @@ public:
 
 private:
     static constexpr std::uint8_t most_reads = 3;
-    static constexpr std::size_t share_step =
-        2; // more adapts sooner, and strays further around the best share
+    static constexpr double step = 2; // entries: more adapt sooner, and stray further around the best share
 
     [[nodiscard]] std::size_t held() const noexcept { return small_.size() + main_.size(); }
     detail::index_list& queue_of(const hook& entry) noexcept { return entry.in_main_ ? main_ : small_; }
 
-    /// How many entries the small queue is to hold: a sixteenth at first.
-    std::size_t small_share() noexcept {
-        const auto all = held();
-        share_ = share_ == 0 ? all / 16 : share_;
-        share_ = std::clamp<std::size_t>(share_, all / 64, all - all / 8);
-        return share_ = std::max<std::size_t>(share_, 1);
+    /// How many entries the small queue is to hold. The share is a fraction, as stores change size.
+    [[nodiscard]] std::size_t small_size() const noexcept {
+        return std::max<std::size_t>(static_cast<std::size_t>(static_cast<double>(held()) * share_), 1);
+    }
+
+    /// Moves the share by so many entries.
+    void steer(double entries) noexcept {
+        share_ = std::clamp(share_ + entries / static_cast<double>(held() + 1), 1 / 64., 7 / 8.);
     }
 
     /// Whether a new entry is an old one that belongs in the main queue. Steers the share of the small one.
     bool comes_back_in_time(std::uint32_t tag) noexcept {
         if (victims_.take(tag)) {
-            share_ -= std::min(share_ - 1, share_step);
+            steer(-step);
         }
         const auto age = ghosts_.take(tag);
         if (!age) {
             return false;
         }
         if (*age == 0) {
-            share_ += share_step;
+            steer(step);
         }
         // Before it left it had gone through the small queue, whose length is that of time too.
         const auto periods = *age + small_.size() / ghosts_.period();
@@ -149,10 +150,10 @@ private:
 
     /// The oldest entry of the small queue leaves, or takes another turn somewhere (`no_entry`).
     template <class Hooks>
-    entry_id turn_small(Hooks& hooks, std::size_t share, bool may_stay) noexcept {
+    entry_id turn_small(Hooks& hooks, std::size_t size, bool may_stay) noexcept {
         const auto id = small_.back();
         auto& entry = hooks[id];
-        const bool surplus = small_.size() > share;
+        const bool surplus = small_.size() > size;
         const bool read = entry.reads_.load(std::memory_order_relaxed) != 0;
         small_.erase(hooks, id);
         if (!surplus && !(read && may_stay)) {
@@ -184,9 +185,9 @@ private:
 
     detail::index_list small_;
     detail::index_list main_;
-    detail::ghost_set<32> ghosts_; // of the small queue: half as many again as there are entries
-    detail::ghost_set<1> victims_; // of the main queue: as many as are ghosts of age 0
-    std::size_t share_ = 0;
+    detail::ghost_set<32> ghosts_;            // of the small queue: half as many again as there are entries
+    detail::ghost_set<1> victims_;            // of the main queue: as many as are ghosts of age 0
+    double share_ = 1 / 16.;                  // of the small queue
     std::size_t in_period_ = 0;               // ghosts since the last period ended
     std::uint32_t period_ = 0;                // of as many ghosts as `ghosts_.period()`
     std::uint32_t hand_ = 0;                  // steps that the main queue's hand has taken
