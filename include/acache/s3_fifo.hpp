@@ -70,7 +70,8 @@ public:
     [[nodiscard]] entry_id evict(Hooks& hooks) noexcept {
         const auto held = small_.size() + main_.size();
         const auto small_share = std::max<std::size_t>(held / 10, 1);
-        for (;;) {
+        // Readers that are faster than the hand could keep it turning: no more turns than reads can pay for.
+        for (auto turns = (most_reads + 1) * held;; turns -= std::min<std::size_t>(turns, 1)) {
             const bool from_small = main_.empty() || small_.size() >= small_share;
             const auto id = from_small ? small_.back() : main_.back();
             auto& oldest = hooks[id];
@@ -84,7 +85,7 @@ public:
                 oldest.reads_.store(0, std::memory_order_relaxed);
                 oldest.in_main_ = true;
                 main_.push_front(hooks, id);
-            } else if (reads == 0) {
+            } else if (reads == 0 || turns == 0) {
                 main_.erase(hooks, id);
                 return id;
             } else {

@@ -12,7 +12,7 @@
 namespace acache::detail {
 
 /// What a policy keeps of a key in its entry's hook, to remember it by when the entry has left.
-inline constexpr int ghost_tag_bits = 22;
+inline constexpr int ghost_tag_bits = 23;
 inline constexpr std::uint32_t ghost_tag_mask = (1U << ghost_tag_bits) - 1;
 
 /// Every bit of the hash matters: some are the same for all keys of a shard.
@@ -23,7 +23,7 @@ inline constexpr std::uint32_t ghost_tag_mask = (1U << ghost_tag_bits) - 1;
 /// Remembers about the last `capacity` tags it was given, in two bytes each: a fingerprint in a bucket that
 /// the tag selects, which is a queue of at most `Ways` (with 32, one cache line). Against an exact queue,
 /// a ghost leaves somewhat early or late (a fifth of the capacity, typically, with 32 ways), and one
-/// look-up in 2^22 / capacity, or in 2^16 / Ways, is wrong. The idea is that of section 4.2 of Yang et
+/// look-up in 2^23 / capacity, or in 2^16 / Ways, is wrong. The idea is that of section 4.2 of Yang et
 /// al., "FIFO queues are all you need for cache eviction", SOSP 2023.
 template <std::size_t Ways = 32>
 class ghost_set {
