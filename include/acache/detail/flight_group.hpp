@@ -163,7 +163,6 @@ public:
     void shut() {
         board.close();
         close_flights(nullptr);
-        runners.close();
     }
 
     /// Ends with `errc::closed` the flights whose jobs belong to `of`, all flights where it is null, and
@@ -230,13 +229,11 @@ public:
         board.discard_waiters_of(context);
         if (&context == context_) {
             shut();
-            runners.wait();
             executor_ = {};
         }
     }
 
     job_board board;
-    runner_pool runners;
 
 private:
     template <class, class>

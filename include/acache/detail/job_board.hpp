@@ -3,6 +3,8 @@
 #define ACACHE_DETAIL_JOB_BOARD_HPP
 
 #include <acache/detail/load_job.hpp>
+#include <acache/detail/load_runner.hpp>
+#include <acache/detail/running_job.hpp>
 #include <acache/detail/waiter.hpp>
 #include <acache/error.hpp>
 
@@ -18,7 +20,8 @@
 namespace acache::detail {
 
 /// The jobs of one cache or loader: which run, which wait for their turn under the cap, and whether new
-/// ones are taken. Also counts operations that `close` has to wait for besides jobs.
+/// ones are taken; and the runners that rest meanwhile. Also counts operations that `close` has to wait for
+/// besides jobs.
 ///
 /// Thread-safe. Calls jobs with no lock held.
 class job_board {
@@ -28,7 +31,7 @@ public:
     explicit job_board(std::size_t limit) : limit_(limit) {}
     job_board(const job_board&) = delete;
     job_board& operator=(const job_board&) = delete;
-    virtual ~job_board() = default;
+    virtual ~job_board() { discard(resting_); }
 
     /// Whether work may begin; while draining, only what running loads ask for.
     [[nodiscard]] bool admits(bool from_inside_a_load) const noexcept {
@@ -55,9 +58,9 @@ public:
             lock.unlock();
             job.refuse(errc::closed);
         } else if (job.exempt_ || running_ < limit_) {
-            run(job);
+            auto runner = run(job);
             lock.unlock();
-            job.start(load_job::launch::dispatched);
+            job.start(std::move(runner), load_job::launch::dispatched);
         } else {
             job.stage_ = load_job::stage::queued;
             intrusive_ptr_add_ref(&job);
@@ -68,16 +71,17 @@ public:
     /// A load waits for `job`, which must then not wait for the cap: what it waits for may be that very load.
     void exempt(load_job& job) {
         load_job_ptr taken;
+        load_runner_ptr runner;
         {
             const std::lock_guard lock{mutex_};
             job.exempt_ = true;
             if (job.stage_ == load_job::stage::queued) {
                 taken = take_from_queue(job);
-                run(job);
+                runner = run(job);
             }
         }
         if (taken) {
-            taken->start(load_job::launch::dispatched);
+            taken->start(std::move(runner), load_job::launch::dispatched);
         }
     }
 
@@ -89,26 +93,33 @@ public:
     /// else it is refused when it is submitted.
     void drop(load_job& job) { cancel(job, true, seal(job)); }
 
-    /// A started job has ended: the next one may run.
-    void ended(load_job& job) {
+    /// A started job has ended: the next one may run. Takes over its runner, which may be null, to start it
+    /// again, unless the result is false.
+    [[nodiscard]] bool ended(load_job& job, load_runner* runner) {
         load_job_ptr next;
+        load_runner_ptr next_runner;
+        runner_list gone;
         wait_list idle;
+        bool rests = false;
         const wakeups::scope waking(wakeups_);
         {
             const std::lock_guard lock{mutex_};
-            job.stage_ = load_job::stage::ended;
+            job.stage_ = load_job::stage::ended; // from here on nobody can cancel it
             job.unlink();
+            rests = runner != nullptr && !job.cancelled() && rest(*runner, gone);
             running_ -= job.counted_ ? 1 : 0;
             if (running_ < limit_ && !queue_.empty()) {
                 next = take_from_queue(queue_.front());
-                run(*next);
+                next_runner = run(*next);
             }
             take_if_idle(idle);
         }
         if (next) {
-            next->start(load_job::launch::posted);
+            next->start(std::move(next_runner), load_job::launch::posted);
         }
         idle.resume_all({});
+        discard(gone);
+        return rests;
     }
 
     /// Something other than a job that `close` has to wait for begins, and ends.
@@ -135,8 +146,14 @@ public:
 
     /// Takes no new work at all.
     void close() {
-        const std::lock_guard lock{mutex_};
-        admission_.store(admission::closed, std::memory_order_release);
+        runner_list gone;
+        const wakeups::scope ending(wakeups_);
+        {
+            const std::lock_guard lock{mutex_};
+            admission_.store(admission::closed, std::memory_order_release);
+            gone.swap(resting_);
+        }
+        discard(gone);
     }
 
     /// The jobs that run or wait for their turn.
@@ -187,15 +204,21 @@ public:
         w.resume({});
     }
 
+    /// The context goes: destroys the coroutines of it that wait or rest here.
     void discard_waiters_of(const asio::execution_context& context) {
         wait_list gone;
+        runner_list gone_runners;
         {
             const std::lock_guard lock{mutex_};
             idle_waiters_.take_all_of(context, gone);
             others_.take_all_of(context, gone);
+            if (!resting_.empty() && &resting_.front().context() == &context) { // all are on one
+                gone_runners.swap(resting_);
+            }
         }
         wakeups_.wait();
         gone.discard_all();
+        discard(gone_runners);
     }
 
     /// Guards the waiters that are parked here.
@@ -233,12 +256,53 @@ private:
         idle.resume_all({});
     }
 
+    using runner_list = boost::intrusive::list<
+        load_runner,
+        boost::intrusive::member_hook<load_runner, boost::intrusive::list_member_hook<>, &load_runner::hook>>;
+
+    /// Bounds what a burst of loads leaves behind, at about 2 KB each.
+    static constexpr std::size_t most_resting = 128;
+    /// The latest runner is the likeliest to be in the processor's cache; but where its job has only just ended
+    /// on another thread, that thread's stack may still have the executor.
+    static constexpr int looks = 4;
+
+    static void discard(runner_list& gone) {
+        while (!gone.empty()) {
+            const load_runner_ptr first(&gone.front(), false);
+            gone.pop_front();
+            first->discard();
+        }
+    }
+
     // These want the mutex.
-    void run(load_job& job) {
+
+    /// The job is to be started by the runner that is returned, or a new one where that is null.
+    [[nodiscard]] load_runner_ptr run(load_job& job) noexcept {
         job.stage_ = load_job::stage::running;
         job.counted_ = !job.exempt_;
         running_ += job.counted_ ? 1 : 0;
         running_jobs_.push_back(job);
+        auto at = resting_.end();
+        for (int n = 0; n != looks && at != resting_.begin(); ++n) {
+            if ((--at)->rested()) {
+                const load_runner_ptr found(&*at, false);
+                resting_.erase(at);
+                return found;
+            }
+        }
+        return nullptr;
+    }
+
+    [[nodiscard]] bool rest(load_runner& runner, runner_list& gone) noexcept {
+        if (admission_.load(std::memory_order_relaxed) == admission::closed) {
+            return false;
+        }
+        intrusive_ptr_add_ref(&runner);
+        resting_.push_back(runner);
+        if (resting_.size() > most_resting) {
+            gone.splice(gone.begin(), resting_, resting_.begin());
+        }
+        return true;
     }
 
     static void end_unstarted(load_job& job) noexcept { job.stage_ = load_job::stage::ended; }
@@ -267,6 +331,7 @@ private:
     std::atomic<admission> admission_ = admission::open;
     job_list queue_; // owns a reference to each
     job_list running_jobs_;
+    runner_list resting_; // owns a reference to each
     wait_list idle_waiters_;
     wait_list others_;
     wakeups wakeups_;
@@ -289,6 +354,13 @@ public:
 private:
     std::shared_ptr<job_board> board_;
 };
+
+inline bool running_job::end(load_runner* runner) {
+    const auto owner = std::move(owner_);
+    const auto job = std::move(job_);
+    job->refuse(errc::closed);
+    return job->board().ended(*job, runner);
+}
 
 } // namespace acache::detail
 

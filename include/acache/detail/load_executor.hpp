@@ -3,30 +3,29 @@
 #define ACACHE_DETAIL_LOAD_EXECUTOR_HPP
 
 #include <acache/detail/load_node.hpp>
+#include <acache/detail/serializer.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution.hpp>
 #include <boost/asio/prefer.hpp>
 #include <boost/asio/query.hpp>
-#include <boost/asio/require.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include <cstddef>
 #include <mutex>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace acache::detail {
 
 namespace asio = boost::asio;
 
-/// What the executors of one load share: a strand, so that the load can be cancelled from any thread, and
+/// What the executors of one load share: a serializer, so that the load can be cancelled from any thread, and
 /// the load's name in the graph of waits. Loads may have it one after the other.
-class load_lane : public boost::intrusive_ref_counter<load_lane> {
+class load_lane final : public serializer {
 public:
-    explicit load_lane(const asio::any_io_executor& executor) : strand(asio::make_strand(executor)) {}
+    using serializer::serializer;
 
     /// Keeps the context at work, as often as it has been called more than `remove_work`.
     void add_work() {
@@ -40,21 +39,26 @@ public:
         keep_work();
     }
 
-    /// The owner of the lane rests: what work it has itself does not count. Its share is what there is when
-    /// this is called first.
-    void begin_rest_of_owner() noexcept {
-        const std::lock_guard lock{mutex_};
-        own_works_ = own_works_ == 0 ? works_ : own_works_;
-        resting_works_ = own_works_;
-        keep_work();
+    /// All work that there is now is the owner's.
+    void set_own_work() noexcept { own_works_ = works_; }
+    /// The owner rests: its own work does not count until it goes on. `alone` says that nobody else has the
+    /// lane.
+    void begin_rest_of_owner(bool alone) noexcept {
+        if (alone) {
+            resting_works_ = own_works_;
+            work_.reset();
+        } else {
+            const std::lock_guard lock{mutex_};
+            resting_works_ = own_works_;
+            keep_work();
+        }
     }
+    /// Nobody else has the lane.
     void end_rest_of_owner() {
-        const std::lock_guard lock{mutex_};
         resting_works_ = 0;
         keep_work();
     }
 
-    const asio::strand<asio::any_io_executor> strand;
     /// Changed when nobody but the owner has the lane.
     load_node_ptr node;
 
@@ -63,8 +67,7 @@ private:
         if (works_ <= resting_works_) {
             work_.reset();
         } else if (!work_) {
-            work_.emplace(
-                asio::prefer(strand.get_inner_executor(), asio::execution::outstanding_work.tracked));
+            work_.emplace(asio::prefer(inner(), asio::execution::outstanding_work.tracked));
         }
     }
 
@@ -101,7 +104,7 @@ public:
     [[nodiscard]] const load_node_ptr& node() const noexcept { return lane_->node; }
 
     [[nodiscard]] asio::execution_context& query(asio::execution::context_t p) const noexcept {
-        return asio::query(lane_->strand, p);
+        return asio::query(lane_->inner(), p);
     }
     [[nodiscard]] asio::execution::blocking_t query(asio::execution::blocking_t) const noexcept {
         return posts_ ? asio::execution::blocking_t(asio::execution::blocking.never)
@@ -129,9 +132,9 @@ public:
     template <class F>
     void execute(F&& f) const {
         if (posts_) {
-            asio::require(lane_->strand, asio::execution::blocking.never).execute(std::forward<F>(f));
+            lane_->post(std::decay_t<F>(std::forward<F>(f)));
         } else {
-            lane_->strand.execute(std::forward<F>(f));
+            lane_->dispatch(std::decay_t<F>(std::forward<F>(f)));
         }
     }
 

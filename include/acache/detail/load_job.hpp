@@ -40,8 +40,9 @@ public:
     load_job& operator=(const load_job&) = delete;
     virtual ~load_job() = default;
 
-    /// Has the load run. Called once at most, with no lock held.
-    virtual void start(launch how) = 0;
+    /// Has the load run, by `runner` or, where that is null, by a new one. Called once at most, with no lock
+    /// held.
+    virtual void start(boost::intrusive_ptr<load_runner> runner, launch how) = 0;
     /// The load itself, to be awaited in the coroutine of `runner()`.
     virtual asio::awaitable<void> work() = 0;
     /// Ends the flights that have not ended with `why`; the load will not run, or has run. With no lock held.

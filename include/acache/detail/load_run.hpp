@@ -21,10 +21,10 @@ namespace acache::detail {
 /// The coroutine of a runner of a group's jobs.
 template <class Group>
 asio::awaitable<void> run_jobs(load_runner& runner) {
-    std::shared_ptr<runner_pool> pool;
-    do {
-        co_await runner.rest(std::move(pool));
-        running_job running = runner.next();
+    running_job running;
+    for (;;) {
+        co_await runner.rest(std::move(running));
+        running = runner.next();
         auto& job = static_cast<typename Group::job&>(*running);
         // co_spawn lets only terminal cancellation through; loads may be cancelled in any way they support. And
         // whatever the load before this one has set is set back.
@@ -48,8 +48,7 @@ asio::awaitable<void> run_jobs(load_runner& runner) {
                 job.group().fail_all(job, outcome.error);
             }
         }
-        pool = running.end();
-    } while (pool);
+    }
 }
 
 /// A job and the coroutine function that does its work, a `Body`.
@@ -67,10 +66,13 @@ public:
         : Group::job(group, std::move(board)), timeout_(timeout),
           body_(std::in_place, std::forward<Args>(args)...) {}
 
-    void start(load_job::launch how) override {
+    void start(load_runner_ptr runner, load_job::launch how) override {
         auto& group = this->group();
-        running_job self(*this, std::shared_ptr<runner_pool>(group.shared_from_this(), &group.runners));
-        group.runners.take(group.executor(), &run_jobs<Group>)->start(std::move(self), how);
+        running_job self(*this, group.shared_from_this());
+        if (!runner) {
+            runner.reset(new load_runner(group.executor(), &run_jobs<Group>));
+        }
+        runner->start(std::move(self), how);
     }
 
     [[nodiscard]] bool loads_only() const noexcept override { return Body::loads_only && !timeout_; }
@@ -100,13 +102,16 @@ private:
         asio::basic_waitable_timer<timer_clock, asio::wait_traits<timer_clock>, asio::any_io_executor>;
 
     static asio::awaitable<void> work_in_time(load_run& self) {
-        // On the strand without the load's name: what is left of the timer is no part of the load.
-        timer deadline(self.runner()->strand());
+        // Not on the load's executor: what is left of the timer afterwards is no part of the load.
+        timer deadline(self.group().executor());
         deadline.expires_at(saturating_add(timer_clock::now(), *self.timeout_));
-        deadline.async_wait([group = self.group().shared(),
-                             job = boost::intrusive_ptr<load_run>(&self)](error_code ec) {
+        deadline.async_wait([group = self.group().shared(), job = boost::intrusive_ptr<load_run>(&self),
+                             runner = load_runner_ptr(self.runner())](error_code ec) mutable {
             if (!ec) {
-                group->time_out(*job);
+                auto& lane = *runner;
+                lane.dispatch([group = std::move(group), job = std::move(job), runner = std::move(runner)] {
+                    group->time_out(*job);
+                });
             }
         });
         co_await (*self.body_)(self);

@@ -14,8 +14,8 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
-#include <boost/asio/dispatch.hpp>
-#include <boost/asio/post.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/query.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
@@ -23,16 +23,14 @@
 
 #include <cstddef>
 #include <exception>
-#include <memory>
-#include <optional>
 #include <utility>
 
 #include <acache/detail/push_warnings.hpp>
 
 namespace acache::detail {
 
-/// A coroutine that runs one job after the other, on a strand of its own. Between two jobs it rests in a
-/// pool, and counts as no work of its context; so a load costs no `co_spawn`, which takes as long as all the
+/// A coroutine that runs one job after the other, on a lane of its own. Between two jobs it rests on its
+/// board, and counts as no work of its context; so a load costs no `co_spawn`, which takes as long as all the
 /// rest of it.
 ///
 /// A job gets nothing of those before it. A runner that a cancellation was sent to is not used again; what a
@@ -49,61 +47,54 @@ public:
     load_runner(const load_runner&) = delete;
     load_runner& operator=(const load_runner&) = delete;
 
-    /// Runs a job. For a new runner, and for one that was taken out of its pool.
+    /// Runs a job. For a new runner, and for one that rests and was taken off its list.
     void start(running_job job, load_job::launch how) {
         job->run_by(*this);
-        // On the strand, where alone the coroutine and its cancellation slot may be touched.
+        // On the lane, where alone the coroutine and its cancellation slot may be touched.
         arrival go(*this, std::move(job));
         if (how == load_job::launch::dispatched) {
-            asio::dispatch(lane_->strand, std::move(go));
+            lane_->dispatch_here(std::move(go));
         } else {
-            asio::post(lane_->strand, std::move(go));
+            lane_->post(std::move(go));
         }
     }
 
     /// Cancels what the job awaits.
     void cancel() {
-        asio::post(lane_->strand, [self = boost::intrusive_ptr(this)] {
-            self->signal_.emit(asio::cancellation_type::all);
-        });
+        lane_->post([self = boost::intrusive_ptr(this)] { self->signal_.emit(asio::cancellation_type::all); });
     }
 
     /// Whether nobody else has its executor. Nobody can get it then but by a job.
     [[nodiscard]] bool rested() const noexcept { return lane_->use_count() == holders_; }
 
-    /// Ends a runner that was taken out of its pool.
+    /// Ends a runner that rests and was taken off its list.
     void discard() { handler_.drop(); }
 
-    /// What its executor runs on.
-    [[nodiscard]] const asio::strand<asio::any_io_executor>& strand() const noexcept { return lane_->strand; }
+    /// Runs `f` between the steps of its coroutine.
+    template <class F>
+    void dispatch(F f) {
+        lane_->dispatch(std::move(f));
+    }
 
-    /// An operation to be `co_await`ed until there is a job, in a pool, where it is not null.
-    [[nodiscard]] auto rest(std::shared_ptr<runner_pool> in) {
+    /// An operation to be `co_await`ed by its coroutine: ends the job that it has run, and returns when there
+    /// is the next one.
+    [[nodiscard]] auto rest(running_job done) {
         return asio::async_initiate<const asio::deferred_t&, void(error_code)>(
-            [this, to = std::move(in)](auto handler) mutable {
-                // No longer than it takes to go there: the pool's owner owns what rests in it.
-                const auto pool = std::move(to);
+            [this, done = std::move(done)](auto handler) mutable {
                 handler_.keep(std::move(handler));
-                resting_ = true;
-                if (pool) {
-                    lane_->begin_rest_of_owner();
-                    go_to(*pool);
-                } else if (job_) {
-                    wake();
-                    handler_.post({});
-                }
+                this->park(std::move(done));
             },
             asio::deferred);
     }
 
-    /// What its coroutine is to run.
-    [[nodiscard]] running_job next() {
-        running_job result = std::move(*job_);
-        job_.reset();
-        return result;
+    /// What there is to run.
+    [[nodiscard]] running_job next() noexcept { return std::move(job_); }
+
+    [[nodiscard]] asio::execution_context& context() const noexcept {
+        return asio::query(lane_->inner(), asio::execution::context);
     }
 
-    /// The pool's.
+    /// The board's.
     boost::intrusive::list_member_hook<> hook;
 
 private:
@@ -134,10 +125,23 @@ private:
         if (!std::exchange(spawned_, true)) {
             spawn();
         }
-        job_.emplace(std::move(job));
+        job_ = std::move(job);
         if (resting_) {
             wake();
             handler_.call({});
+        }
+    }
+
+    void park(running_job done) {
+        resting_ = true;
+        if (done) {
+            lane_->begin_rest_of_owner(lane_->use_count() - this_turn == holders_);
+            if (!done.end(this)) {
+                discard();
+            }
+        } else if (job_) {
+            wake();
+            handler_.post({});
         }
     }
 
@@ -146,9 +150,9 @@ private:
         asio::co_spawn(load_executor(lane_), run_(*this),
                        asio::bind_cancellation_slot(
                            signal_.slot(), [self = boost::intrusive_ptr(this)](const std::exception_ptr&) {}));
-        if (resting_) { // as it does by now, since it runs on this strand
-            holders_ = lane_->use_count();
-            lane_->begin_rest_of_owner();
+        if (resting_) { // as it does by now, since it runs on this lane
+            holders_ = lane_->use_count() - this_turn;
+            lane_->set_own_work();
         }
     }
 
@@ -157,18 +161,19 @@ private:
         lane_->end_rest_of_owner();
     }
 
-    void go_to(runner_pool& pool);
+    /// The reference to the lane that whoever runs on it has.
+    static constexpr unsigned this_turn = 1;
 
     const load_lane_ptr lane_;
     coroutine* const run_;
     asio::cancellation_signal signal_;
     /// How many references to the lane there are when all executors are the coroutine's own.
     unsigned holders_ = 0;
-    // Touched on the strand, or by who has taken the runner out of its pool.
+    // Touched on the lane, or by who has taken the runner off its list.
     bool spawned_ = false;
     bool resting_ = false;
     parked_handler handler_;
-    std::optional<running_job> job_;
+    running_job job_;
 };
 
 using load_runner_ptr = boost::intrusive_ptr<load_runner>;
@@ -183,7 +188,5 @@ inline void load_job::emit_cancellation() {
 } // namespace acache::detail
 
 #include <acache/detail/pop_warnings.hpp>
-
-#include <acache/detail/runner_pool.hpp>
 
 #endif
