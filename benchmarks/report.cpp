@@ -110,7 +110,8 @@ std::vector<wanted_figure> wanted_figures() {
     ratio("try_get hit, 1 thread", "try_get/threads:1", "flat map look-up", look_up, 2.5);
     ratio("- with a ttl", "try_get_with_ttl/threads:1", "flat map look-up", look_up, 2.5);
     ratio("try_get hit, 2 threads, each", "try_get/threads:2", "1 thread", figure("try_get/threads:1"), 2);
-    ratio("- with a ttl", "try_get_with_ttl/threads:2", "1 thread", figure("try_get_with_ttl/threads:1"), 2);
+    ratio("- with a ttl, 2 threads", "try_get_with_ttl/threads:2", "1 thread",
+          figure("try_get_with_ttl/threads:1"), 2);
     ratio("awaited hit", "awaited_hit", "awaited look-up", figure("floor_awaited_look_up"), 1.5);
     ratio("cached(\"user:{}\") hit", "cached_hit", "awaited format, look-up",
           figure("floor_awaited_format_and_look_up"), 1.5);
@@ -122,9 +123,9 @@ std::vector<wanted_figure> wanted_figures() {
     rate("- times the rate of", "read_through", "Caffeine async", "caffeine_async_read_through", 1);
     alone("- miss ratio", "read_through.miss_ratio", 0.2369);
     const formula many = figure("floor_spawn_and_wake/100000");
-    ratio("DataLoader, 100,000 loads", "data_loader", "spawn and wake", many, 1.3);
+    ratio("DataLoader, cache = false", "data_loader", "spawn and wake", many, 1.3);
     rate("- times the rate of", "data_loader", "npm dataloader", "npm_dataloader", 2);
-    ratio("DataLoader that remembers", "data_loader_that_remembers", "spawn and wake", many, 1.3);
+    ratio("DataLoader, as it is by default", "data_loader_that_remembers", "spawn and wake", many, 1.3);
     rate("- times the rate of", "data_loader_that_remembers", "npm dataloader",
          "npm_dataloader_that_remembers", 2);
     ratio("herd, each further waiter", "herd", "wake", figure("floor_wake"), 1.3);
@@ -137,6 +138,11 @@ std::vector<wanted_figure> wanted_figures() {
     ratio("compile time, clang++, s", "compile_acache/clang++", "Asio's headers",
           figure("compile_asio/clang++"), 1.6);
     return all;
+}
+
+/// Whether two threads seldom had a processor each.
+bool busy(const results& measured) {
+    return measured["floor_flat_map/threads:2.undisturbed"] < 0.7;
 }
 
 /// A line of the table; counts those that are as wanted, and those measured.
@@ -155,6 +161,9 @@ line judge(const results& measured, const wanted_figure& row, std::size_t& reach
     const std::string ratio = row.is == relation::at_most ? "" : format(judged_value, "%.2f");
     if (std::isnan(judged_value)) {
         return {row.title, row.floor_title, format(ours), format(floor), "", limit, "not measured"};
+    }
+    if (row.title.find("2 threads") != std::string::npos && busy(measured)) {
+        return {row.title, row.floor_title, format(ours), format(floor), ratio, limit, "busy"};
     }
     // To the digits that are printed.
     const bool ok = at_least ? judged_value >= row.limit - 0.005 : judged_value <= row.limit + 0.00005;
@@ -215,8 +224,7 @@ void report(const std::string& path, const std::string& hit_ratios) {
     const results measured(path);
     std::size_t reached = 0;
     std::size_t judged = 0;
-    std::vector<line> table{
-        {"figure (ns unless it says otherwise): its floor", "ours", "floor", "ratio", "wanted", ""}};
+    std::vector<line> table{{"figure (ns)", "against", "ours", "floor", "ratio", "wanted", ""}};
     for (const wanted_figure& row : wanted_figures()) {
         table.push_back(judge(measured, row, reached, judged));
     }
@@ -225,7 +233,7 @@ void report(const std::string& path, const std::string& hit_ratios) {
     }
     print_table(table, 2);
     std::printf("\n%zu of %zu as wanted.\n", reached, judged);
-    if (measured["floor_flat_map/threads:2.undisturbed"] < 0.7) {
+    if (busy(measured)) {
         std::puts(
             "The machine was busy: two threads seldom had a processor each, so that figures of two threads "
             "show too\nlittle of what locks and shared counters cost. Measure again when it is quiet.");
@@ -247,6 +255,13 @@ void report(const std::string& path, const std::string& hit_ratios) {
                   {"caffeine_read_through", "Caffeine LoadingCache"},
                   {"caffeine_async_read_through", "Caffeine AsyncLoadingCache"},
                   {"lru_cache_read_through", "lru-cache fetch, a million requests"}});
+    print_others(measured, "100,000 loads in one tick, ns a load",
+                 {{"data_loader", "acache DataLoader, a coroutine each, cache = false"},
+                  {"data_loader_that_remembers", "acache DataLoader, a coroutine each"},
+                  {"data_loader_many", "acache DataLoader, load_many, cache = false"},
+                  {"npm_dataloader", "npm dataloader, an async function each, cache: false"},
+                  {"npm_dataloader_that_remembers", "npm dataloader, an async function each"},
+                  {"npm_dataloader_many", "npm dataloader, loadMany, cache: false"}});
     print_others(measured, "what steps of a hit would cost, ns",
                  {{"floor_flat_map", "flat map, unlocked"},
                   {"floor_flat_map_and_counter", "and a saturating counter an entry"},

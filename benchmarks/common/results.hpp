@@ -31,8 +31,9 @@ public:
     template <class F>
     [[nodiscard]] double over_rounds(F f) const {
         std::vector<double> all;
-        for (const auto& [round, figures] : values_) {
-            all.push_back(f([&figures = figures](std::string_view name) {
+        for (const auto& round : values_) {
+            const auto& figures = round.second;
+            all.push_back(f([&figures](std::string_view name) {
                 const auto at = figures.find(name);
                 return at == figures.end() ? unknown : at->second;
             }));
