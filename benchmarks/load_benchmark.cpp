@@ -15,7 +15,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -156,6 +156,23 @@ void data_loader_that_remembers(benchmark::State& state) {
     load_batch(state, true);
 }
 
+/// The same keys by one caller.
+void data_loader_many(benchmark::State& state) {
+    asio::io_context context(1);
+    const auto fetch = [](std::span<const std::uint64_t> keys) -> awaitable<std::vector<std::uint64_t>> {
+        co_return std::vector<std::uint64_t>(keys.begin(), keys.end());
+    };
+    std::vector<std::uint64_t> keys(batch_size);
+    std::iota(keys.begin(), keys.end(), std::uint64_t{0});
+    measure(state, batch_size, [&] {
+        acache::DataLoader<std::uint64_t, std::uint64_t> loader{context, fetch, {.cache = false}};
+        benchmarks::run(context, [&]() -> awaitable<void> {
+            const auto values = co_await loader.load_many(keys);
+            benchmark::DoNotOptimize(values.data());
+        });
+    });
+}
+
 using cache_of_nothing = acache::async_cache<std::uint64_t, std::uint64_t>;
 
 /// Ends when all that are runnable now have run twice, so that they can all have joined.
@@ -231,6 +248,7 @@ int main(int argc, char** argv) {
     add("floor_spawn_and_wake", floor_spawn_and_wake)->Arg(batch_size);
     add("data_loader", data_loader);
     add("data_loader_that_remembers", data_loader_that_remembers);
+    add("data_loader_many", data_loader_many);
     add("floor_spawn_and_wake", floor_spawn_and_wake)->Arg(herd_size);
     add("spawned_herd", spawned_herd);
     add("floor_wake", floor_wake);

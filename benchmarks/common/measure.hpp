@@ -2,15 +2,18 @@
 #ifndef ACACHE_BENCHMARKS_COMMON_MEASURE_HPP
 #define ACACHE_BENCHMARKS_COMMON_MEASURE_HPP
 
+#include "median.hpp"
+#include "team.hpp"
+
 #include <benchmark/benchmark.h>
 
-#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #if __has_include(<malloc.h>)
@@ -19,45 +22,48 @@
 
 namespace benchmarks {
 
-/// Time of one thread alone is its CPU time, which other programs on the machine disturb least; of several it
-/// is that of the clock on the wall, since waiting for each other is part of what they cost.
-class stopwatch {
-public:
-    explicit stopwatch(bool alone) : alone_(alone), start_(now()) {}
-    [[nodiscard]] double nanoseconds() const { return now() - start_; }
-
-private:
-    [[nodiscard]] double now() const {
+/// The processor time of this thread in nanoseconds, which other programs on the machine disturb least.
+inline double thread_time() {
 #ifdef CLOCK_THREAD_CPUTIME_ID
-        if (alone_) {
-            std::timespec time{};
-            ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-            return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
-        }
+    std::timespec time{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
+#else
+    return wall_time();
 #endif
-        return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now().time_since_epoch())
-            .count();
-    }
-
-    bool alone_;
-    double start_;
-};
+}
 
 /// Runs `pass`, which handles `items` items, as often as the benchmark wants, and sets the counter "ns":
-/// nanoseconds an item and thread.
+/// nanoseconds an item and thread, in the median of the passes.
+///
+/// One thread is timed by its processor time. Several are timed by the clock on the wall, since to wait for
+/// each other is part of what they cost; and of passes that they began together and in which none of them was
+/// put aside for another program. A short pass has a chance of that even on a machine with other work to do.
 template <class Pass>
 void measure(benchmark::State& state, std::size_t items, Pass pass) {
-    std::optional<stopwatch> watch; // started by the first turn, before which all threads wait for each other
-    double elapsed = 0;
-    while (state.KeepRunningBatch(static_cast<std::int64_t>(items))) {
-        if (!watch) {
-            watch.emplace(state.threads() == 1);
+    const auto count = static_cast<std::int64_t>(items);
+    if (state.threads() == 1) {
+        std::vector<double> times;
+        while (state.KeepRunningBatch(count)) {
+            const double start = thread_time();
+            pass();
+            times.push_back(thread_time() - start);
         }
-        pass();
-        elapsed = watch->nanoseconds();
+        state.counters["ns"] = median(std::move(times)) / static_cast<double>(items);
+        return;
     }
-    state.counters["ns"] = benchmark::Counter(elapsed / static_cast<double>(state.iterations()),
-                                              benchmark::Counter::kAvgThreads);
+    static team together; // one benchmark runs at a time
+    const auto self = static_cast<std::size_t>(state.thread_index());
+    together.clear(self);
+    while (state.KeepRunningBatch(count)) {
+        together.wait_for_all(static_cast<unsigned>(state.threads()));
+        together.time(self, pass);
+    }
+    if (self == 0) { // by now all have ended
+        const auto summary = together.summarize(static_cast<std::size_t>(state.threads()));
+        state.counters["ns"] = summary.median / static_cast<double>(items);
+        state.counters["undisturbed"] = summary.undisturbed;
+    }
 }
 
 /// Prints counters alone, as lines `name,value`: what `benchmarks/run` reads.

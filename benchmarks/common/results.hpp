@@ -3,12 +3,10 @@
 #define ACACHE_BENCHMARKS_COMMON_RESULTS_HPP
 
 #include "csv.hpp"
+#include "median.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <functional>
-#include <limits>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,19 +14,6 @@
 #include <vector>
 
 namespace benchmarks {
-
-constexpr double unknown = std::numeric_limits<double>::quiet_NaN();
-
-/// The median of those values that are known; `unknown` without any.
-inline double median(std::vector<double> values) {
-    std::erase_if(values, [](double value) { return std::isnan(value); });
-    if (values.empty()) {
-        return unknown;
-    }
-    std::sort(values.begin(), values.end());
-    const std::size_t middle = values.size() / 2;
-    return values.size() % 2 != 0 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 /// What `benchmarks/run` measured: a value for each round and figure. Those of one round were measured close
 /// together, so that what disturbs one disturbs the other.
@@ -46,8 +31,9 @@ public:
     template <class F>
     [[nodiscard]] double over_rounds(F f) const {
         std::vector<double> all;
-        for (const auto& [round, figures] : values_) {
-            all.push_back(f([&figures = figures](std::string_view name) {
+        for (const auto& round : values_) {
+            const auto& figures = round.second;
+            all.push_back(f([&figures](std::string_view name) {
                 const auto at = figures.find(name);
                 return at == figures.end() ? unknown : at->second;
             }));

@@ -7,24 +7,26 @@
 
 import { readFileSync } from 'node:fs';
 import { LRUCache } from 'lru-cache';
+import { median, nanoseconds } from './time.mjs';
 
 function readKeys(file) {
     const bytes = readFileSync(file);
     return new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }
 
-// The median of the passes after the warm-up.
+// `pass` returns how many requests it made.
 async function print(name, passes, pass) {
     const times = [];
     for (let i = 0; i !== passes; ++i) {
-        const start = process.hrtime.bigint();
-        const requests = await pass();
-        if (i >= passes >> 1) {
-            times.push(Number(process.hrtime.bigint() - start) / requests);
+        let requests = 0;
+        const time = await nanoseconds(async () => {
+            requests = await pass();
+        });
+        if (i >= passes >> 1) { // after the warm-up
+            times.push(time / requests);
         }
     }
-    times.sort((a, b) => a - b);
-    console.log(`${name},${times[times.length >> 1].toFixed(2)}`);
+    console.log(`${name},${median(times).toFixed(2)}`);
 }
 
 const hits = readKeys(process.argv[2]);
