@@ -406,6 +406,32 @@ TEST_CASE("the memory backend takes another policy, and options of its own") {
     CHECK(cache.metrics().size == 1);
 }
 
+TEST_CASE("a memory backend is bounded by weight, and tells of what leaves") {
+    asio::io_context context;
+    stepper steps(context);
+    std::vector<std::string> log;
+    using acache::removal_cause;
+    // [weight]
+    using pages = acache::memory_backend<std::string, std::string>;
+    pages memory{{.capacity = 100'000, .max_weight = 64 << 20, .time_to_idle = 30min}};
+    memory.weigh_by(
+        [](const std::string& path, const std::string& page) { return path.size() + page.size(); });
+    memory.on_removal([&log](const std::string& path, const std::string&, removal_cause cause) {
+        if (cause == removal_cause::capacity) {
+            log.push_back(path + " had to go");
+        }
+    });
+    acache::async_cache<std::string, std::string, pages> cache{context, std::move(memory), {.ttl = 1h}};
+    // [/weight]
+    steps.run(cache.set("/", std::string(40 << 20, 'x')));
+    steps.run(cache.set("/about", std::string(40 << 20, 'x')));
+    CHECK(log == std::vector<std::string>{"/ had to go"});
+    // [resize]
+    (void)cache.backend().resize_weight(32 << 20); // evicts down to that
+    // [/resize]
+    CHECK(cache.metrics().weight == 0);
+}
+
 // ---- Metrics -------------------------------------------------------------------------------------------
 
 TEST_CASE("metrics are a snapshot, and a page for Prometheus") {
@@ -703,8 +729,7 @@ TEST_CASE("a call from a stackful coroutine") {
     context.run();
     CHECK(arrived == 1);
 
-    asio::spawn(
-        context, [&](asio::yield_context yield) { (void)await_in(yield, get_user(-1)); }, rethrow);
+    asio::spawn(context, [&](asio::yield_context yield) { (void)await_in(yield, get_user(-1)); }, rethrow);
     context.restart();
     CHECK_THROWS_AS(context.run(), std::invalid_argument);
 }
