@@ -90,6 +90,7 @@ protected:
             const bool opens = !loader_.open_;
             if (opens) {
                 loader_.open_ = loader_.make_batch();
+                loader_.open_->flights.reserve(loader_.last_size_);
             }
             auto& batch = loader_.open_;
             const bool fills = batch->flights.size() + 1 >= loader_.options_.max_batch_size;
@@ -192,6 +193,7 @@ private:
             return nullptr;
         }
         auto taken = open_;
+        last_size_ = taken->flights.size();
         close_open();
         return taken;
     }
@@ -235,6 +237,7 @@ private:
     std::mutex mutex_;
     job_ptr open_; // the batch that takes keys
     batch_tally_ptr<State> open_tally_;
+    std::size_t last_size_ = 0;   // of the batch before, a guess at the next one's
     std::optional<timer> window_; // of the open batch
 };
 

@@ -174,6 +174,10 @@ private:
     // callers who went on one by one would not meet again in one batch.
     asio::awaitable<void> finish(State& self, std::vector<load_result<V>>& results) {
         const auto stamps = self.stamp(load_context(), options_);
+        [[maybe_unused]] std::optional<wakeups::scope> waking;
+        if constexpr (State::synchronous) {
+            self.begin_waking(waking);
+        }
         std::vector<std::optional<entry<V>>> entries(State::synchronous ? 0 : flights_.size());
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             typename State::outcome_type outcome;
@@ -186,9 +190,9 @@ private:
                 }
                 self.put_down(*flights_[i], std::move(outcome));
             } else if (outcome.error) {
-                self.finish(*flights_[i], std::move(outcome), [] {});
+                self.finish(*flights_[i], std::move(outcome), [] {}, true);
             } else {
-                store_and_finish(self, *flights_[i], std::move(outcome), stamps);
+                store_and_finish(self, *flights_[i], std::move(outcome), stamps, true);
             }
         }
         if constexpr (!State::synchronous) {

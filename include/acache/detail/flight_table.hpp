@@ -172,8 +172,9 @@ public:
 
     /// Ends the flight, if it has not ended: calls `commit()` if the result may be stored, frees the slot,
     /// and resumes the callers, in this order. `commit` runs under the lock and does not throw.
+    /// `is_waking` says that `begin_waking` was called.
     template <class Commit>
-    bool finish(flight_type& f, std::optional<outcome_type> outcome, Commit commit) {
+    bool finish(flight_type& f, std::optional<outcome_type> outcome, Commit commit, bool is_waking = false) {
         wait_list callers;
         std::optional<wakeups::scope> waking;
         {
@@ -190,7 +191,9 @@ public:
             }
             s.end(f);
             if (!f.waiters.empty()) {
-                waking.emplace(wakeups_);
+                if (!is_waking) {
+                    waking.emplace(wakeups_);
+                }
                 f.waiters.take_all(callers);
             }
         }
@@ -201,6 +204,9 @@ public:
         }
         return true;
     }
+
+    /// For who ends many flights without suspending: they count as one wake-up, as long as `scope` lives.
+    void begin_waking(std::optional<wakeups::scope>& scope) noexcept { scope.emplace(wakeups_); }
 
     /// Puts down the outcome of a flight whose value takes time to store. Meanwhile a timeout ends the flight
     /// with that outcome, and everything else with its own.
