@@ -87,14 +87,18 @@ protected:
         template <class Make>
         [[nodiscard]] auto add(Make make) {
             const std::lock_guard lock{loader_.mutex_};
-            full_.reserve(full_.size() + 1);
             const bool opens = !loader_.open_;
             if (opens) {
                 loader_.open_ = loader_.make_batch();
+                loader_.open_->flights.reserve(loader_.last_size_);
             }
-            const job_ptr batch = loader_.open_;
+            auto& batch = loader_.open_;
+            const bool fills = batch->flights.size() + 1 >= loader_.options_.max_batch_size;
             decltype(make(batch)) flight;
             try {
+                if (fills) {
+                    full_.reserve(full_.size() + 1);
+                }
                 flight = make(batch);
             } catch (...) {
                 if (opens) {
@@ -105,11 +109,12 @@ protected:
             if (loader_.open_tally_) {
                 loader_.open_tally_->add();
             }
-            if (batch->flights.size() >= loader_.options_.max_batch_size) {
-                loader_.close_open();
-                full_.push_back(batch);
-            } else if (opens) {
+            if (opens && !fills) {
                 opened_ = batch;
+            }
+            if (fills) {
+                full_.push_back(std::move(batch));
+                loader_.close_open();
             }
             return flight;
         }
@@ -117,8 +122,10 @@ protected:
         /// Sends what is full, and sees to it that what was opened will be sent. A batch that cannot be seen
         /// to is dropped.
         void launch() {
-            for (const auto& batch : std::exchange(full_, {})) {
-                loader_.send(*batch);
+            if (!full_.empty()) {
+                for (const auto& batch : std::exchange(full_, {})) {
+                    loader_.send(*batch);
+                }
             }
             if (const auto batch = std::exchange(opened_, nullptr)) {
                 try {
@@ -186,6 +193,7 @@ private:
             return nullptr;
         }
         auto taken = open_;
+        last_size_ = taken->flights.size();
         close_open();
         return taken;
     }
@@ -229,6 +237,7 @@ private:
     std::mutex mutex_;
     job_ptr open_; // the batch that takes keys
     batch_tally_ptr<State> open_tally_;
+    std::size_t last_size_ = 0;   // of the batch before, a guess at the next one's
     std::optional<timer> window_; // of the open batch
 };
 

@@ -77,13 +77,12 @@ public:
 
     asio::awaitable<void> operator()(job& j) {
         auto& self = static_cast<State&>(j.group());
-        flights_.assign(j.flights.begin(), j.flights.end());
-        keep_wanted(self);
+        keep_wanted(self, j);
         if constexpr (!State::synchronous) {
             tally_->settle(counter::misses, j.flights.size() - flights_.size());
             if (!flights_.empty()) {
                 co_await take_stored(self);
-                keep_wanted(self);
+                keep_wanted(self, j);
             }
         }
         if (flights_.empty()) {
@@ -112,35 +111,46 @@ public:
 private:
     // Two flights have one key where the first was fenced before the batch was sent: they share a place in
     // it.
-    void keep_wanted(State& self) {
-        std::erase_if(flights_, [&](const auto& f) { return !self.wanted(*f); });
-        const bool fenced =
-            std::any_of(flights_.begin(), flights_.end(), [&](const auto& f) { return !self.joinable(*f); });
+    void keep_wanted(State& self, job& j) {
+        const bool all = State::untouched(j);
+        const bool fenced = State::any_fenced(j);
+        flights_.clear();
         keys_.clear();
         places_.clear();
+        flights_.reserve(j.flights.size());
+        keys_.reserve(j.flights.size());
         std::unordered_map<K, std::size_t, typename State::store_type::hasher,
                            typename State::store_type::key_equal>
             seen;
-        for (const auto& f : flights_) {
-            const std::size_t place =
-                fenced ? seen.try_emplace(f->key, keys_.size()).first->second : keys_.size();
+        for (const auto& f : j.flights) {
+            if (!all && !self.wanted(*f)) {
+                continue;
+            }
+            std::size_t place = keys_.size();
+            if (fenced) {
+                place = seen.try_emplace(f->key, place).first->second;
+                places_.push_back(place);
+            }
             if (place == keys_.size()) {
                 keys_.push_back(f->key);
             }
-            places_.push_back(place);
+            flights_.push_back(f.get());
         }
     }
+
+    /// The place among the keys, and the results, of the `i`-th flight's.
+    [[nodiscard]] std::size_t place(std::size_t i) const noexcept { return places_.empty() ? i : places_[i]; }
 
     // Ends the flights whose values the backend has.
     asio::awaitable<void> take_stored(State& self) {
         if (!self.stored().erasures.idle()) {
-            for (const auto& flight : flights_) {
+            for (const auto* flight : flights_) {
                 co_await wait_for_erasures(self, flight->hash);
             }
         }
         auto found = co_await read_many(self, keys_);
         for (std::size_t i = 0; i != flights_.size(); ++i) {
-            const auto& entry = found[places_[i]];
+            const auto& entry = found[place(i)];
             tally_->settle(entry ? counter::hits : counter::misses);
             if (entry) {
                 finish_found(self, *flights_[i], *entry);
@@ -164,11 +174,15 @@ private:
     // callers who went on one by one would not meet again in one batch.
     asio::awaitable<void> finish(State& self, std::vector<load_result<V>>& results) {
         const auto stamps = self.stamp(load_context(), options_);
-        std::vector<std::optional<entry<V>>> entries(flights_.size());
+        [[maybe_unused]] std::optional<wakeups::scope> waking;
+        if constexpr (State::synchronous) {
+            self.begin_waking(waking);
+        }
+        std::vector<std::optional<entry<V>>> entries(State::synchronous ? 0 : flights_.size());
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             typename State::outcome_type outcome;
             outcome.created = stamps.created;
-            take(results[places_[i]], outcome);
+            take(results[place(i)], outcome);
             if constexpr (!State::synchronous) {
                 if (!outcome.error) {
                     auto own = stamps;
@@ -176,9 +190,9 @@ private:
                 }
                 self.put_down(*flights_[i], std::move(outcome));
             } else if (outcome.error) {
-                self.finish(*flights_[i], std::move(outcome), [] {});
+                self.finish(*flights_[i], std::move(outcome), [] {}, true);
             } else {
-                store_and_finish(self, *flights_[i], std::move(outcome), stamps);
+                store_and_finish(self, *flights_[i], std::move(outcome), stamps, true);
             }
         }
         if constexpr (!State::synchronous) {
@@ -187,7 +201,7 @@ private:
                     co_await store_loaded(self, *flights_[i], std::move(entries[i]), true);
                 }
             }
-            for (const auto& flight : flights_) {
+            for (auto* flight : flights_) {
                 self.finish_loaded(*flight);
             }
         }
@@ -211,9 +225,9 @@ private:
     Fn fn_;
     const load_options options_;
     const batch_tally_ptr<State> tally_;
-    std::vector<typename State::flight_ptr> flights_;
+    std::vector<typename State::flight_type*> flights_; // the job's
     std::vector<K> keys_;
-    std::vector<std::size_t> places_; // of each flight's key
+    std::vector<std::size_t> places_; // of each flight's key; empty where they are all in their order
 };
 
 } // namespace acache::detail

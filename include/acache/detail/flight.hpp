@@ -11,6 +11,7 @@
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -61,10 +62,10 @@ public:
     bool joinable = false;
     /// Nobody wants it any more, and its job has been told.
     bool abandoned = false;
-    bool ended = false;
-
     /// The loader has brought the outcome, which is being stored.
     bool loaded = false;
+    /// Set under the mutex, and read without it too. Who sees it true sees the outcome.
+    std::atomic<bool> ended = false;
     /// May be null.
     std::shared_ptr<flight_listener> listener;
 
@@ -99,6 +100,7 @@ public:
         joinable_.insert(&f);
         running_.push_back(f);
         f.joinable = true;
+        count(+1);
     }
 
     /// Takes the flight out of the table, by identity: a successor under its key stays.
@@ -108,10 +110,23 @@ public:
         }
     }
 
+    void end(flight_type& f) noexcept {
+        detach(f);
+        f.ended.store(true, std::memory_order_release);
+        f.unlink();
+        count(-1);
+    }
+
     /// Every flight that has not ended, joinable or not.
     [[nodiscard]] auto& running() noexcept { return running_; }
+    /// How many these are. Does not want the mutex.
+    [[nodiscard]] std::size_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
 
 private:
+    void count(int change) noexcept {
+        count_.store(count() + static_cast<std::size_t>(change), std::memory_order_relaxed);
+    }
+
     template <class Q>
     struct lookup {
         std::size_t hash;
@@ -144,6 +159,7 @@ private:
 
     boost::unordered_flat_set<flight_type*, hash_of, same> joinable_;
     boost::intrusive::list<flight_type, boost::intrusive::constant_time_size<false>> running_;
+    std::atomic<std::size_t> count_ = 0; // changed under the mutex
 };
 
 } // namespace acache::detail

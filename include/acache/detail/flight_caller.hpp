@@ -71,9 +71,12 @@ public:
         }
     }
 
-    /// False where the request found an answer of its own. A flight is waited for even if it has just ended:
-    /// a loop of loads that never suspend would starve the others.
-    [[nodiscard]] bool has_to_wait() const noexcept { return share_.has_value(); }
+    /// False where the request found an answer of its own, and where its load has ended in this very call, as
+    /// one that never suspends may. But a loop of such loads would starve the others, so each few of them are
+    /// waited for all the same.
+    [[nodiscard]] bool has_to_wait() const noexcept {
+        return share_ && !(started_ && group_.ended(**share_) && may_go_on());
+    }
 
     /// An operation to be `co_await`ed once, until the flight has ended.
     [[nodiscard]] auto wait() { return group_.wait(waiter_, **share_); }
@@ -89,6 +92,11 @@ public:
     }
 
 private:
+    [[nodiscard]] static bool may_go_on() noexcept {
+        static constinit thread_local unsigned loads = 0;
+        return ++loads % 8 != 0;
+    }
+
     Group& group_;
     const load_node_ptr load_;
     std::optional<flight_share<Group>> share_;

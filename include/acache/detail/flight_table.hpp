@@ -52,7 +52,11 @@ public:
 
     /// Flights that have not ended.
     [[nodiscard]] std::size_t in_flight() const noexcept {
-        return in_flight_.load(std::memory_order_relaxed);
+        std::size_t sum = 0;
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            sum += shards_[i].count();
+        }
+        return sum;
     }
 
     /// Finds the joinable flight of the request's key or adds one. The result counts as interested and has to
@@ -90,6 +94,9 @@ public:
     /// One of the interested goes. With the last one the flight is detached, and its job cancelled if it has
     /// no other flight that is wanted, unless abandoned loads are to finish.
     void leave(flight_type& f) {
+        if (ended(f)) {
+            return; // nobody asks any more
+        }
         orphan_guard orphan;
         {
             auto& s = shard_of(f.hash);
@@ -148,6 +155,15 @@ public:
         return f.joinable;
     }
 
+    /// Whether all flights of the job are as they were made: wanted, joinable and not ended. Cheap.
+    [[nodiscard]] static bool untouched(const flight_job& j) noexcept {
+        return !any_fenced(j) && j.wanted.load(std::memory_order_relaxed) == j.flights.size();
+    }
+    /// Whether one of them was fenced, by whatever means, before it had ended.
+    [[nodiscard]] static bool any_fenced(const flight_job& j) noexcept {
+        return j.fenced.load(std::memory_order_relaxed);
+    }
+
     /// Whether somebody still wants what the flight will bring.
     [[nodiscard]] bool wanted(flight_type& f) {
         const std::lock_guard lock{shard_of(f.hash).mutex};
@@ -156,14 +172,15 @@ public:
 
     /// Ends the flight, if it has not ended: calls `commit()` if the result may be stored, frees the slot,
     /// and resumes the callers, in this order. `commit` runs under the lock and does not throw.
+    /// `is_waking` says that `begin_waking` was called.
     template <class Commit>
-    bool finish(flight_type& f, std::optional<outcome_type> outcome, Commit commit) {
+    bool finish(flight_type& f, std::optional<outcome_type> outcome, Commit commit, bool is_waking = false) {
         wait_list callers;
-        const wakeups::scope waking(wakeups_);
+        std::optional<wakeups::scope> waking;
         {
             auto& s = shard_of(f.hash);
             const std::lock_guard lock{s.mutex};
-            if (f.ended) {
+            if (f.ended.load(std::memory_order_relaxed)) {
                 return false;
             }
             if (outcome) {
@@ -172,19 +189,24 @@ public:
             if (f.joinable) {
                 commit();
             }
-            s.detach(f);
-            f.ended = true;
-            f.unlink();
-            f.waiters.take_all(callers);
+            s.end(f);
+            if (!f.waiters.empty()) {
+                if (!is_waking) {
+                    waking.emplace(wakeups_);
+                }
+                f.waiters.take_all(callers);
+            }
         }
         f.job->wanted.fetch_sub(f.abandoned ? 0 : 1, std::memory_order_relaxed);
-        in_flight_.fetch_sub(1, std::memory_order_relaxed);
         callers.resume_all({});
         if (const auto listener = std::move(f.listener)) {
             listener->flight_ended();
         }
         return true;
     }
+
+    /// For who ends many flights without suspending: they count as one wake-up, as long as `scope` lives.
+    void begin_waking(std::optional<wakeups::scope>& scope) noexcept { scope.emplace(wakeups_); }
 
     /// Puts down the outcome of a flight whose value takes time to store. Meanwhile a timeout ends the flight
     /// with that outcome, and everything else with its own.
@@ -222,6 +244,9 @@ public:
     [[nodiscard]] auto wait(waiter& w, flight_type& f) {
         auto& s = shard_of(f.hash);
         return w.wait(s.mutex, [&s, &f](waiter& self) {
+            if (ended(f)) {
+                return false;
+            }
             const std::lock_guard lock{s.mutex};
             if (!f.ended) {
                 f.waiters.park(self);
@@ -230,9 +255,8 @@ public:
         });
     }
 
-    [[nodiscard]] bool ended(flight_type& f) {
-        const std::lock_guard lock{shard_of(f.hash).mutex};
-        return f.ended;
+    [[nodiscard]] static bool ended(const flight_type& f) noexcept {
+        return f.ended.load(std::memory_order_acquire);
     }
 
     /// Every flight that has not ended.
@@ -325,13 +349,13 @@ private:
             throw;
         }
         j->wanted.fetch_add(1, std::memory_order_relaxed);
-        in_flight_.fetch_add(1, std::memory_order_relaxed);
         return made;
     }
 
     // Wants the shard's mutex. Gives the job back if it has to be cancelled.
     [[nodiscard]] load_job_ptr detach(shard_type& s, flight_type& f) {
         s.detach(f);
+        f.job->fenced.store(true, std::memory_order_relaxed);
         if (f.interest == 0 && !f.ended && !std::exchange(f.abandoned, true) &&
             f.job->wanted.fetch_sub(1, std::memory_order_relaxed) == 1) {
             return f.job;
@@ -342,7 +366,6 @@ private:
     const std::size_t shard_count_;
     const bool finish_abandoned_;
     std::unique_ptr<shard_type[]> shards_;
-    std::atomic<std::size_t> in_flight_ = 0;
     wakeups wakeups_;
 };
 

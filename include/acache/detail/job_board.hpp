@@ -10,6 +10,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <memory>
@@ -260,10 +261,12 @@ private:
         load_runner,
         boost::intrusive::member_hook<load_runner, boost::intrusive::list_member_hook<>, &load_runner::hook>>;
 
-    /// Bounds what a burst of loads leaves behind, at about 2 KB each.
-    static constexpr std::size_t most_resting = 128;
-    /// The latest runner is the likeliest to be in the processor's cache; but where its job has only just ended
-    /// on another thread, that thread's stack may still have the executor.
+    /// As many loads at once find runners that rest, at about 2 KB each.
+    static constexpr std::size_t most_resting = 1024;
+    /// After so many loads, half of the runners that were never needed meanwhile go.
+    static constexpr unsigned trim_interval = 1024;
+    /// The latest runner is the likeliest to be in the processor's cache; but where its job has only just
+    /// ended on another thread, that thread's stack may still have the executor.
     static constexpr int looks = 4;
 
     static void discard(runner_list& gone) {
@@ -287,6 +290,7 @@ private:
             if ((--at)->rested()) {
                 const load_runner_ptr found(&*at, false);
                 resting_.erase(at);
+                fewest_resting_ = std::min(fewest_resting_, resting_.size());
                 return found;
             }
         }
@@ -299,8 +303,12 @@ private:
         }
         intrusive_ptr_add_ref(&runner);
         resting_.push_back(runner);
-        if (resting_.size() > most_resting) {
-            gone.splice(gone.begin(), resting_, resting_.begin());
+        auto surplus = resting_.size() > most_resting ? std::size_t{1} : std::size_t{0};
+        if (++rests_ % trim_interval == 0) {
+            surplus = std::max(surplus, std::exchange(fewest_resting_, resting_.size()) / 2);
+        }
+        for (; surplus != 0; --surplus) {
+            gone.splice(gone.end(), resting_, resting_.begin());
         }
         return true;
     }
@@ -331,7 +339,9 @@ private:
     std::atomic<admission> admission_ = admission::open;
     job_list queue_; // owns a reference to each
     job_list running_jobs_;
-    runner_list resting_; // owns a reference to each
+    runner_list resting_;            // owns a reference to each
+    std::size_t fewest_resting_ = 0; // since the last trimming
+    unsigned rests_ = 0;
     wait_list idle_waiters_;
     wait_list others_;
     wakeups wakeups_;

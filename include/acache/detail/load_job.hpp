@@ -60,6 +60,8 @@ public:
 
     /// Flights of this job that somebody still waits for.
     std::atomic<std::size_t> wanted{0};
+    /// One of them was fenced, by whatever means, before it had ended.
+    std::atomic<bool> fenced = false;
 
 protected:
     /// Null before the start. Valid until the job has ended.

@@ -61,7 +61,8 @@ public:
 
     /// Cancels what the job awaits.
     void cancel() {
-        lane_->post([self = boost::intrusive_ptr(this)] { self->signal_.emit(asio::cancellation_type::all); });
+        lane_->post(
+            [self = boost::intrusive_ptr(this)] { self->signal_.emit(asio::cancellation_type::all); });
     }
 
     /// Whether nobody else has its executor. Nobody can get it then but by a job.
@@ -148,8 +149,8 @@ private:
     void spawn() {
         // The handler keeps the signal alive as long as the coroutine.
         asio::co_spawn(load_executor(lane_), run_(*this),
-                       asio::bind_cancellation_slot(
-                           signal_.slot(), [self = boost::intrusive_ptr(this)](const std::exception_ptr&) {}));
+                       asio::bind_cancellation_slot(signal_.slot(), [self = boost::intrusive_ptr(this)](
+                                                                        const std::exception_ptr&) {}));
         if (resting_) { // as it does by now, since it runs on this lane
             holders_ = lane_->use_count() - this_turn;
             lane_->set_own_work();

@@ -113,21 +113,22 @@ private:
 
     static asio::awaitable<V> do_load(std::shared_ptr<loader_over> self, K key) {
         auto& state = *self->state_;
-        if (!self->board_.admits(false)) {
-            self->board_.check(load_of(co_await asio::this_coro::executor) != nullptr);
-        }
         if constexpr (State::store_type::answers_locally) {
-            auto answer = state.ask(key, state.stored().hash(key));
-            if (auto& found = answer.found(); found && state.board.admits(false)) {
-                state.count(counter::hits);
-                co_return std::move(found->value);
+            if (self->board_.admits(false) && state.board.admits(false)) {
+                auto answer = state.ask(key, state.stored().hash(key));
+                if (auto& found = answer.found()) {
+                    state.count(counter::hits);
+                    co_return std::move(found->value);
+                }
             }
         }
+        // One for all turns of the loop: what a frame holds is paid for by each of the many that wait.
+        const asio::any_io_executor executor = co_await asio::this_coro::executor;
+        self->board_.check(load_of(executor) != nullptr);
         ticket batch(*self);
         batch_request<State, ticket> request(state, batch, std::move(key));
         for (;;) {
-            flight_caller<typename State::group> caller(state, co_await asio::this_coro::executor,
-                                                        self.get());
+            flight_caller<typename State::group> caller(state, executor, self.get());
             caller.enter(request);
             if (caller.has_to_wait()) {
                 co_await caller.wait();

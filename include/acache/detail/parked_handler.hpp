@@ -60,7 +60,7 @@ private:
     enum class ending : std::uint8_t { post, call, drop };
 
     /// The size of the queue's operation that resumes a coroutine.
-    static constexpr std::size_t size = 8 * sizeof(void*);
+    static constexpr std::size_t size = 9 * sizeof(void*);
     template <class T>
     static constexpr bool fits = sizeof(T) <= size && alignof(T) <= alignof(std::max_align_t);
 
@@ -118,8 +118,8 @@ private:
         }
     }
 
-    // Asio's own `post` goes through the type-erased executor several times and allocates twice; the executors
-    // of the two common contexts are called as what they are, which takes a third of the time.
+    // Asio's own `post` goes through the type-erased executor several times and allocates twice; the
+    // executors of the two common contexts are called as what they are, which takes a third of the time.
     template <class Handler>
     static void post(parked_handler& self, Handler handler, error_code ec) {
         if constexpr (std::same_as<asio::associated_executor_t<Handler>, asio::any_io_executor>) {

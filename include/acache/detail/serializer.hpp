@@ -31,7 +31,8 @@ public:
     explicit serializer(const asio::any_io_executor& executor)
         : inner_(executor), io_(inner_.target<asio::io_context::executor_type>()),
           pool_(inner_.target<asio::thread_pool::executor_type>()),
-          may_run_here_(asio::query(inner_, asio::execution::blocking) == asio::execution::blocking.possibly) {}
+          may_run_here_(asio::query(inner_, asio::execution::blocking) ==
+                        asio::execution::blocking.possibly) {}
     serializer(const serializer&) = delete;
     serializer& operator=(const serializer&) = delete;
     virtual ~serializer() = default;
@@ -145,8 +146,8 @@ private:
     [[nodiscard]] bool running_here() const noexcept { return running::is_in(*this); }
 
     [[nodiscard]] bool is_executors_thread() const noexcept {
-        return may_run_here_ &&
-               (io_ != nullptr ? io_->running_in_this_thread() : pool_ != nullptr && pool_->running_in_this_thread());
+        return may_run_here_ && (io_ != nullptr ? io_->running_in_this_thread()
+                                                : pool_ != nullptr && pool_->running_in_this_thread());
     }
 
     [[nodiscard]] bool take() noexcept {
@@ -239,7 +240,7 @@ private:
     }
 
     const asio::any_io_executor inner_;
-    const asio::io_context::executor_type* const io_;     // what `inner_` is, or null
+    const asio::io_context::executor_type* const io_; // what `inner_` is, or null
     const asio::thread_pool::executor_type* const pool_;
     const bool may_run_here_;
     /// Null while the serializer is free. Else the functions that were left, the latest first; the list ends

@@ -86,22 +86,25 @@ make_entry(State& self, const typename State::value_type& value, typename State:
 /// Ends a flight of a cache over a synchronous backend: stores and ends in one step.
 template <class State>
 void store_and_finish(State& self, typename State::flight_type& flight, typename State::outcome_type outcome,
-                      typename State::stamps s) {
+                      typename State::stamps s, bool is_waking = false) {
     auto& store = self.stored();
     auto fresh = make_entry(self, *outcome.value, s);
     std::optional<decltype(store.set(flight.key, std::move(*fresh), flight.hash))> displaced;
     std::optional<decltype(store.erase(flight.key, flight.hash))> removed;
-    self.finish(flight, std::move(outcome), [&] {
-        try {
-            if (fresh) {
-                displaced.emplace(store.set(flight.key, std::move(*fresh), flight.hash));
-            } else if (!s.keep_older) {
-                removed.emplace(store.erase(flight.key, flight.hash));
+    self.finish(
+        flight, std::move(outcome),
+        [&] {
+            try {
+                if (fresh) {
+                    displaced.emplace(store.set(flight.key, std::move(*fresh), flight.hash));
+                } else if (!s.keep_older) {
+                    removed.emplace(store.erase(flight.key, flight.hash));
+                }
+            } catch (...) {
+                self.count(counter::backend_failures);
             }
-        } catch (...) {
-            self.count(counter::backend_failures);
-        }
-    });
+        },
+        is_waking);
 }
 
 /// Stores the value of a flight of a cache over an asynchronous backend, when the key's turn has come and

@@ -135,6 +135,8 @@ private:
 /// mutex held that the waiters were given; those two want it free.
 class wait_list {
 public:
+    [[nodiscard]] bool empty() const noexcept { return list_.empty(); }
+
     void park(waiter& w) noexcept {
         w.parked = true;
         list_.push_back(w);
