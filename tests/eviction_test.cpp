@@ -232,6 +232,42 @@ TEMPLATE_TEST_CASE("a policy follows a store that grows and shrinks", "", acache
     }
 }
 
+TEMPLATE_TEST_CASE("a replaced entry keeps its place and its history", "", acache::lru, acache::s3_fifo,
+                   acache::turnstile) {
+    bounded_set<TestType> plain{100};
+    bounded_set<TestType> replacing{100};
+    std::mt19937 random{11};
+    for (int step = 0; step != 100'000; ++step) {
+        const int key = static_cast<int>((random() % 200) * (random() % 200) / 100);
+        REQUIRE(plain.access(key) == replacing.access(key));
+        if (step % 3 == 0) {
+            replacing.replace(key);
+        }
+    }
+    CHECK(plain.drain() == replacing.drain());
+}
+
+TEMPLATE_TEST_CASE("what a hook held of an earlier entry is gone", "", acache::lru, acache::s3_fifo,
+                   acache::turnstile) {
+    std::vector<typename TestType::hook> used(50);
+    std::vector<typename TestType::hook> fresh(50);
+    TestType earlier;
+    for (acache::entry_id id = 0; id != 50; ++id) {
+        earlier.insert(used, id, hash_of(1000));
+        earlier.hit(used, id);
+        earlier.hit(used, 0);
+    }
+    TestType policy;
+    TestType other;
+    for (acache::entry_id id = 0; id != 50; ++id) {
+        policy.insert(used, id, hash_of(static_cast<int>(id)));
+        other.insert(fresh, id, hash_of(static_cast<int>(id)));
+    }
+    for (int n = 0; n != 50; ++n) {
+        CHECK(policy.evict(used) == other.evict(fresh));
+    }
+}
+
 TEMPLATE_TEST_CASE("at capacity 1 the newest entry stays", "", acache::lru, acache::s3_fifo,
                    acache::turnstile) {
     bounded_set<TestType> set{1};
