@@ -27,7 +27,7 @@ struct any_hooks {
 /// An eviction policy orders the entries of one shard of a store and names the next to go. It knows
 /// neither keys nor values nor time. The store numbers its entries and keeps a `P::hook` for each, in
 /// which the policy keeps what it must know of it; `hooks[id]` is the hook of entry `id`. Policies count
-/// what they hold and need no capacity: the store asks for a victim when it is full.
+/// what they hold and need no capacity: a store that is full asks for a victim before it inserts.
 ///
 /// - `insert(hooks, id, hash)`: a new entry, with the 64 well-mixed bits of its key's hash. Whatever the hook
 ///   held before is gone.
