@@ -137,10 +137,14 @@ void draw_bar(const chart& c, double value, double y, double zero, double scale,
          minus + number(std::fabs(value), c.number));
 }
 
-/// The two series' names, each behind a small bar.
+/// The two series' names, each behind a small bar; the second only if there is one.
 void draw_legend(const chart& c, double y) {
     double x = c.names_end;
     for (std::size_t i = 0; i != c.series.size(); ++i) {
+        if (std::all_of(c.rows.begin(), c.rows.end(),
+                        [i](const bar_row& row) { return std::isnan(row.values[i]); })) {
+            continue;
+        }
         std::printf("  <rect x=\"%s\" y=\"%s\" width=\"18\" height=\"%s\" rx=\"1.5\" class=\"peer%s\"/>\n",
                     number(x).c_str(), number(y - bar_height + 0.5).c_str(), number(bar_height).c_str(),
                     i == 0 ? "" : " second");
