@@ -55,7 +55,7 @@ public:
     /// Throws `std::invalid_argument` for options that make no sense.
     template <detail::executor_or_context Where, class Fn>
     DataLoader(Where&& where, Fn fn, data_loader_options options = {}) {
-        using store = memory_backend<K, V, hash<K>, std::equal_to<>, s3_fifo, Clock>;
+        using store = memory_backend<K, V, hash<K>, std::equal_to<>, turnstile, Clock>;
         using state = detail::cache_state<K, V, store>;
         const memory_options memory{.capacity = options.cache ? unbounded : 0, .shards = 1};
         core_ =

@@ -9,7 +9,7 @@
 #include <acache/hash.hpp>
 #include <acache/metrics.hpp>
 #include <acache/options.hpp>
-#include <acache/s3_fifo.hpp>
+#include <acache/turnstile.hpp>
 
 #include <chrono>
 #include <concepts>
@@ -60,7 +60,7 @@ struct memory_options {
 /// trivial), or until the next `metrics` or `clear`, and further if a thread is stopped while it
 /// copies a value.
 template <class K, class V, class Hash = hash<K>, class KeyEqual = std::equal_to<>,
-          eviction_policy Policy = s3_fifo, cache_clock Clock = coarse_clock>
+          eviction_policy Policy = turnstile, cache_clock Clock = coarse_clock>
 class memory_backend {
     using store = detail::memory_store<K, V, Hash, KeyEqual, Policy, Clock>;
 
