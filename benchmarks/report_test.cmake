@@ -25,7 +25,7 @@ file(WRITE ${DIR}/results.csv "round,figure,value
 1,npm_dataloader,450
 1,memory,40.01
 ")
-file(WRITE ${DIR}/hit_ratio.csv "policy,trace,cache_size,miss_ratio,gap
+file(WRITE ${DIR}/hit_ratio.csv "policy,trace,cache_size,miss_ratio,gap_closed
 default,a,1000,0.5,0.5
 default,b,2000,0.5,0.1
 default,b,100,0.5,-0.3

@@ -59,12 +59,12 @@ inline gap_summaries published_gaps(const csv& file, double least_entries) {
 }
 
 /// Of the policies that `hit_ratio --csv` wrote a row for each cell of, with columns `policy`, `cache_size`
-/// and `gap`. Cells without a gap worth the name have an empty one.
+/// and `gap_closed`. Cells without a gap worth the name have an empty one.
 inline gap_summaries measured_gaps(const csv& file, double least_entries) {
     gap_summaries result;
     for (std::size_t row = 0; row != file.rows(); ++row) {
-        if (!file.text(row, "gap").empty() && file.number(row, "cache_size") >= least_entries) {
-            result[file.text(row, "policy")].add(file.number(row, "gap"));
+        if (!file.text(row, "gap_closed").empty() && file.number(row, "cache_size") >= least_entries) {
+            result[file.text(row, "policy")].add(file.number(row, "gap_closed"));
         }
     }
     return result;
