@@ -222,6 +222,12 @@ public:
         discard(gone_runners);
     }
 
+    /// Runners that rest.
+    [[nodiscard]] std::size_t resting() {
+        const std::lock_guard lock{mutex_};
+        return resting_.size();
+    }
+
     /// Guards the waiters that are parked here.
     [[nodiscard]] std::mutex& mutex() noexcept { return mutex_; }
 
@@ -285,16 +291,17 @@ private:
         job.counted_ = !job.exempt_;
         running_ += job.counted_ ? 1 : 0;
         running_jobs_.push_back(job);
+        ++runs_;
+        load_runner_ptr found;
         auto at = resting_.end();
-        for (int n = 0; n != looks && at != resting_.begin(); ++n) {
+        for (int n = 0; !found && n != looks && at != resting_.begin(); ++n) {
             if ((--at)->rested()) {
-                const load_runner_ptr found(&*at, false);
-                resting_.erase(at);
-                fewest_resting_ = std::min(fewest_resting_, resting_.size());
-                return found;
+                found = load_runner_ptr(&*at, false);
+                at = resting_.erase(at);
             }
         }
-        return nullptr;
+        fewest_resting_ = std::min(fewest_resting_, resting_.size());
+        return found;
     }
 
     [[nodiscard]] bool rest(load_runner& runner, runner_list& gone) noexcept {
@@ -304,8 +311,10 @@ private:
         intrusive_ptr_add_ref(&runner);
         resting_.push_back(runner);
         auto surplus = resting_.size() > most_resting ? std::size_t{1} : std::size_t{0};
-        if (++rests_ % trim_interval == 0) {
-            surplus = std::max(surplus, std::exchange(fewest_resting_, resting_.size()) / 2);
+        if (runs_ >= trim_interval) {
+            surplus = std::max(surplus, fewest_resting_ / 2);
+            fewest_resting_ = resting_.size();
+            runs_ = 0;
         }
         for (; surplus != 0; --surplus) {
             gone.splice(gone.end(), resting_, resting_.begin());
@@ -340,8 +349,8 @@ private:
     job_list queue_; // owns a reference to each
     job_list running_jobs_;
     runner_list resting_;            // owns a reference to each
-    std::size_t fewest_resting_ = 0; // since the last trimming
-    unsigned rests_ = 0;
+    std::size_t fewest_resting_ = 0; // in the runs since the last trimming
+    unsigned runs_ = 0;
     wait_list idle_waiters_;
     wait_list others_;
     wakeups wakeups_;

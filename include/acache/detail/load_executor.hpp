@@ -102,6 +102,8 @@ public:
     }
 
     [[nodiscard]] const load_node_ptr& node() const noexcept { return lane_->node; }
+    /// Tells the coroutines that run loads apart.
+    [[nodiscard]] const load_lane* lane() const noexcept { return lane_.get(); }
 
     [[nodiscard]] asio::execution_context& query(asio::execution::context_t p) const noexcept {
         return asio::query(lane_->inner(), p);
