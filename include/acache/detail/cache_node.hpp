@@ -41,10 +41,10 @@ struct cache_node {
     const V value;
 };
 
-/// The rest of an entry. The origin is as constant as the life that it belongs to, the links are the
-/// writers' alone.
+/// The other part of an entry. The rest of its life is as constant as the life, the links are the writers'
+/// alone.
 struct cold_part {
-    entry_life::origin origin{};
+    entry_life::rest life_rest = 0;
     timer_links links;
 };
 

@@ -112,10 +112,10 @@ private:
         std::bit_floor(std::max<std::size_t>(chunk_bytes / (sizeof(Node) + sizeof(Cold)), 1));
     static constexpr std::align_val_t alignment{std::max<std::size_t>(alignof(Node), 64)};
     static constexpr std::size_t cold_offset = (per_chunk * sizeof(Node) + 15) / 16 * 16;
-    static constexpr std::size_t usage_offset = cold_offset + per_chunk * sizeof(Cold);
+    static constexpr std::size_t usage_offset = (cold_offset + per_chunk * sizeof(Cold) + 15) / 16 * 16;
     static constexpr entry_id most = entry_id{1} << 31;
     static_assert(sizeof(Node) >= sizeof(free_place) && alignof(Node) >= alignof(free_place));
-    static_assert(alignof(Cold) <= 16 && sizeof(Cold) % alignof(entry_usage) == 0);
+    static_assert(alignof(Cold) <= 16 && alignof(entry_usage) <= 16);
 
     [[nodiscard]] std::byte* chunk(entry_id id) const noexcept {
         return directory_.load(std::memory_order_acquire)[id / per_chunk];
@@ -165,7 +165,8 @@ private:
             directory_.store(chunks_.data(), std::memory_order_release);
             old_directories_.push_back(std::move(longer));
         }
-        const auto bytes = usage_offset + (keeps_usage_ ? per_chunk * sizeof(entry_usage) : 0);
+        const auto bytes = keeps_usage_ ? usage_offset + per_chunk * sizeof(entry_usage)
+                                        : cold_offset + per_chunk * sizeof(Cold);
         chunks_.push_back(static_cast<std::byte*>(::operator new(bytes, alignment)));
     }
 

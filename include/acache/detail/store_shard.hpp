@@ -123,16 +123,16 @@ public:
     [[nodiscard]] node& operator[](entry_id id) const noexcept { return slab_[id]; }
 
     [[nodiscard]] time_point created(const found& entry) const noexcept {
-        return entry.at->life.created(slab_.cold(*entry.at, entry.id).origin);
+        return entry.at->life.created(slab_.cold(*entry.at, entry.id).life_rest);
     }
     /// When the entry expires by its own time.
     [[nodiscard]] time_point expires(const found& entry) const noexcept {
-        return entry.at->life.expires(slab_.cold(*entry.at, entry.id).origin);
+        return entry.at->life.expires(slab_.cold(*entry.at, entry.id).life_rest);
     }
 
     /// When the entry expires.
     [[nodiscard]] time_point due(entry_id id) const noexcept {
-        const auto expires = slab_[id].life.expires(slab_.cold(id).origin);
+        const auto expires = slab_[id].life.expires(slab_.cold(id).life_rest);
         if (!settings_->idle) {
             return expires;
         }
@@ -185,7 +185,7 @@ public:
         }
         const auto id = slab_.make(std::move(key), std::move(fresh.value), hash);
         try {
-            slab_[id].life = entry_life(fresh.created, fresh.expires, slab_.cold(id).origin);
+            slab_[id].life = entry_life(fresh.created, fresh.expires, slab_.cold(id).life_rest);
         } catch (...) {
             slab_.destroy(id);
             throw;
@@ -378,7 +378,7 @@ private:
         }
     }
 
-    void end(entry_id id) noexcept { slab_[id].life.end(slab_.cold(id).origin); }
+    void end(entry_id id) noexcept { slab_[id].life.end(slab_.cold(id).life_rest); }
 
     [[nodiscard]] bool pinned(entry_id id) const noexcept {
         return settings_->weighs && slab_.usage(id).weight == 0;
