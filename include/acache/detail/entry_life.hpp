@@ -98,7 +98,8 @@ private:
         return time_point{milliseconds{static_cast<std::int64_t>(whole(r) % instants)}};
     }
     [[nodiscard]] milliseconds length() const noexcept {
-        return milliseconds{(life_ >> (length_at - 32)) % lengths * units[life_ >> 30]};
+        return milliseconds{static_cast<std::int64_t>((life_ >> (length_at - 32)) % lengths) *
+                            units[life_ >> 30]};
     }
 
     std::uint32_t life_ = static_cast<std::uint32_t>(for_ever >> 32);
