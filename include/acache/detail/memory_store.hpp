@@ -28,17 +28,19 @@
 
 namespace acache::detail {
 
+/// As many as a word has bits.
+inline constexpr std::size_t most_shards = 64;
+
 /// How many shards a store has: enough that threads seldom meet, and few enough that each holds entries
 /// enough for its eviction policy to see what the whole would show it.
 [[nodiscard]] inline std::size_t shard_count(std::size_t wanted, std::size_t capacity) {
-    constexpr std::size_t most = 64;
     constexpr std::size_t entries_a_shard = 1024;
     if (wanted != 0) {
-        return std::bit_ceil(std::min(wanted, most));
+        return std::bit_ceil(std::min(wanted, most_shards));
     }
     const std::size_t by_machine = 4 * std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
     const std::size_t by_capacity = std::max<std::size_t>(capacity / entries_a_shard, 1);
-    return std::bit_floor(std::min({by_machine, by_capacity, most}));
+    return std::bit_floor(std::min({by_machine, by_capacity, most_shards}));
 }
 
 /// The shared, immovable part of a `memory_backend`, which documents the operations.
@@ -158,8 +160,12 @@ public:
 
     removed clear() {
         removed result(*this);
+        std::array<std::unique_ptr<bucket_index>, most_shards> empty;
         for (std::size_t i = 0; i != shard_count_; ++i) {
-            clear(i, result);
+            empty[i] = std::make_unique<bucket_index>(1);
+        }
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            clear(i, std::move(empty[i]), result);
         }
         return result;
     }
@@ -416,7 +422,8 @@ private:
     /// Once a tick, so that no entry is evicted for long while expired ones are held in other shards.
     void expire_once_a_tick(removed& result) {
         const auto tick = Clock::now().time_since_epoch() / timer_wheel::tick;
-        if (expired_at_.exchange(tick, std::memory_order_relaxed) != tick) {
+        if (expired_at_.load(std::memory_order_relaxed) != tick &&
+            expired_at_.exchange(tick, std::memory_order_relaxed) != tick) {
             expire(result);
         }
     }
@@ -428,14 +435,13 @@ private:
         }
     }
 
-    void clear(std::size_t index, removed& result) {
+    void clear(std::size_t index, std::unique_ptr<bucket_index> empty, removed& result) noexcept {
         shard& home = shards_[index];
-        auto fresh = std::make_unique<bucket_index>(1);
         std::unique_ptr<bucket_index> old;
         {
             const std::scoped_lock lock(home.mutex());
             budget_.release(home.size(), 0);
-            old = home.clear(std::move(fresh));
+            old = home.clear(std::move(empty));
         }
         retired_list gone;
         std::size_t weight = 0;
@@ -531,7 +537,7 @@ private:
 
     /// Frees what no reader can have found any more. Called under no lock.
     void sweep() noexcept {
-        std::array<retired_list, 64> gone;
+        std::array<retired_list, most_shards> gone;
         bool any = false;
         for (std::size_t i = 0; i != shard_count_; ++i) {
             const std::scoped_lock lock(shards_[i].mutex());

@@ -390,7 +390,7 @@ private:
         }
     }
     void stop_timer(entry_id id) noexcept {
-        if (timer_wheel::holds(timers_[id])) {
+        if (wheel_ != nullptr && timer_wheel::holds(timers_[id])) {
             wheel_->remove(timers_, id);
         }
     }
