@@ -276,6 +276,24 @@ TEMPLATE_TEST_CASE("C10 a wrapped function that outlives its cache gives closed"
     CHECK(copy.key(7) == "n:7");
 }
 
+TEMPLATE_TEST_CASE(
+    "C10 an operation that was made before the end of its cache and is awaited after it gives closed", "",
+    over_memory, over_script) {
+    world<TestType> w;
+    w.steps.run(w.cache->set("a", 1));
+    auto get = w.cache->get("a");
+    auto get_or_load = w.get_or_load("a");
+    auto lookup = w.cache->lookup("a", w.src);
+    auto never = w.cache->get("a");
+    w.cache.reset();
+    // Another cache in its place is not taken for it.
+    world<TestType> other;
+    other.steps.run(other.cache->set("a", 2));
+    CHECK(w.call(std::move(get)).code() == errc::closed);
+    CHECK(w.call(std::move(get_or_load)).code() == errc::closed);
+    CHECK(w.call(std::move(lookup)).code() == errc::closed);
+}
+
 TEMPLATE_TEST_CASE("C10 a cache may be moved, and the old one's loads go on", "", over_memory, over_script) {
     world<TestType> w;
     w.src.hold();

@@ -20,7 +20,10 @@
 #include <exception>
 #include <future>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 // What ends on one thread while another is in the midst of it.
@@ -57,6 +60,35 @@ TEST_CASE("C10 a context may go while another thread wakes the callers that run 
         callers.reset();
     }
     SUCCEED();
+}
+
+TEST_CASE("C10 look-ups that begin while their cache is destroyed on another thread hit or are told closed") {
+    for (int round = 0; round != 300; ++round) {
+        asio::thread_pool pool(2);
+        auto cache = std::make_unique<acache::async_cache<int, std::string>>(pool);
+        const std::string value(100, 'v');
+        asio::co_spawn(pool, cache->set(1, value), asio::use_future).get();
+        std::atomic<int> begun = 0;
+        std::atomic<int> hits = 0;
+        std::atomic<int> closed = 0;
+        const auto ask = [&](asio::awaitable<std::optional<std::string>> look_up) -> asio::awaitable<void> {
+            ++begun;
+            try {
+                hits += (co_await std::move(look_up)).value() == value ? 1 : 0;
+            } catch (const boost::system::system_error& e) {
+                closed += e.code() == acache::errc::closed ? 1 : 0;
+            }
+        };
+        constexpr int asked = 40;
+        for (int n = 0; n != asked; ++n) {
+            asio::co_spawn(pool, ask(cache->get(1)), asio::detached);
+        }
+        while (begun < round % asked) {
+        }
+        cache.reset();
+        pool.join();
+        REQUIRE(hits + closed == asked);
+    }
 }
 
 TEST_CASE("C10 close ends a bulk load that is still entering its keys on another thread") {

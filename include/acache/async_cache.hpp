@@ -117,7 +117,7 @@ public:
         requires detail::key_for<Q, K, hasher>
     [[nodiscard]] boost::asio::awaitable<std::optional<V>> get(Q&& key) {
         detail::check_awaitable_arguments<Q>();
-        return detail::get(state_, keep(std::forward<Q>(key)));
+        return detail::get(state_->ref(), keep(std::forward<Q>(key)));
     }
 
     /// The fresh value of `key`, or what `loader` brings, which is then stored. `loader` is called in the
@@ -132,8 +132,8 @@ public:
         requires detail::key_for<Q, K, hasher>
     [[nodiscard]] boost::asio::awaitable<V> get_or_load(Q&& key, Loader&& loader, load_options options = {}) {
         check_load<Q, Loader>(options);
-        return detail::get_or_load(state_, keep(std::forward<Q>(key)), own(std::forward<Loader>(loader)),
-                                   options, detail::load_mode{});
+        return detail::get_or_load(state_->ref(), keep(std::forward<Q>(key)),
+                                   own(std::forward<Loader>(loader)), options, detail::load_mode{});
     }
 
     /// The same, with the provenance of the value.
@@ -142,7 +142,8 @@ public:
     [[nodiscard]] boost::asio::awaitable<lookup_result<V>> lookup(Q&& key, Loader&& loader,
                                                                   load_options options = {}) {
         check_load<Q, Loader>(options);
-        return detail::lookup(state_, keep(std::forward<Q>(key)), own(std::forward<Loader>(loader)), options);
+        return detail::lookup(state_->ref(), keep(std::forward<Q>(key)), own(std::forward<Loader>(loader)),
+                              options);
     }
 
     /// Loads now, whatever is stored, and joins no load that began before. A failure throws and keeps the
@@ -151,8 +152,8 @@ public:
         requires detail::key_for<Q, K, hasher>
     [[nodiscard]] boost::asio::awaitable<V> refresh(Q&& key, Loader&& loader, load_options options = {}) {
         check_load<Q, Loader>(options);
-        return detail::get_or_load(state_, keep(std::forward<Q>(key)), own(std::forward<Loader>(loader)),
-                                   options,
+        return detail::get_or_load(state_->ref(), keep(std::forward<Q>(key)),
+                                   own(std::forward<Loader>(loader)), options,
                                    detail::load_mode{.reads = false, .replaces = true, .counts = false});
     }
 

@@ -58,7 +58,7 @@ public:
         detail::check_awaitable_arguments<A...>();
         auto kept = call::keep(std::forward<A>(args)...);
         K key = call_->key(kept);
-        return detail::lookup(call_->state, std::move(key), call::bind(call_, std::move(kept)),
+        return detail::lookup(call_->state->ref(), std::move(key), call::bind(call_, std::move(kept)),
                               call_->options);
     }
 
@@ -102,7 +102,7 @@ public:
         detail::check_awaitable_arguments<A...>();
         auto kept = call::keep(std::forward<A>(args)...);
         K key = call_->key(kept);
-        return detail::get_or_load(call_->state, std::move(key), call::bind(call_, std::move(kept)),
+        return detail::get_or_load(call_->state->ref(), std::move(key), call::bind(call_, std::move(kept)),
                                    call_->options,
                                    detail::load_mode{.reads = false, .replaces = true, .counts = false});
     }

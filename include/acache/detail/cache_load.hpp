@@ -126,37 +126,35 @@ load(std::shared_ptr<State> self, Key kept, Load loader, load_options options, l
 
 /// The whole way: a hit returns from here, in one frame and without suspending.
 template <class State, class Key, class Load>
-asio::awaitable<lookup_result<typename State::value_type>> lookup(std::shared_ptr<State> self, Key kept,
+asio::awaitable<lookup_result<typename State::value_type>> lookup(state_ref<State> where, Key kept,
                                                                   Load loader, load_options options) {
+    std::optional<lookup_result<typename State::value_type>> found;
     if constexpr (State::store_type::answers_locally) {
-        if (self->board.admits(false)) {
-            const auto& query = query_of(kept);
-            auto answer = self->ask(query, self->stored().hash(query));
-            if (auto& found = answer.found()) {
-                self->count(counter::hits);
-                co_return lookup_result<typename State::value_type>{
-                    std::move(found->value), lookup_source::hit, State::age(found->created)};
-            }
+        const read_section reading;
+        State* const state = where.find();
+        if (state != nullptr && state->board.admits(false)) {
+            (void)state->hit(query_of(kept), [&](auto&& value, time_point created) {
+                found.emplace(lookup_result<typename State::value_type>{
+                    std::forward<decltype(value)>(value), lookup_source::hit, State::age(created)});
+            });
         }
     }
-    co_return co_await load(std::move(self), std::move(kept), std::move(loader), options, load_mode{});
+    if (found) {
+        co_return std::move(*found);
+    }
+    co_return co_await load(where.lock(), std::move(kept), std::move(loader), options, load_mode{});
 }
 
 /// The same for those who want the value alone.
 template <class State, class Key, class Load>
-asio::awaitable<typename State::value_type> get_or_load(std::shared_ptr<State> self, Key kept, Load loader,
+asio::awaitable<typename State::value_type> get_or_load(state_ref<State> where, Key kept, Load loader,
                                                         load_options options, load_mode mode) {
-    if constexpr (State::store_type::answers_locally) {
-        if (!mode.replaces && self->board.admits(false)) {
-            const auto& query = query_of(kept);
-            auto answer = self->ask(query, self->stored().hash(query));
-            if (auto& found = answer.found()) {
-                self->count(counter::hits);
-                co_return std::move(found->value);
-            }
+    if (!mode.replaces) {
+        if (auto value = hit(where, query_of(kept))) {
+            co_return std::move(*value);
         }
     }
-    auto result = co_await load(std::move(self), std::move(kept), std::move(loader), options, mode);
+    auto result = co_await load(where.lock(), std::move(kept), std::move(loader), options, mode);
     co_return std::move(result.value);
 }
 

@@ -96,28 +96,23 @@ read_many(State& self, const std::vector<typename State::key_type>& keys) {
 /// The fresh value of a key, if it is known here.
 template <class State, class Q>
 [[nodiscard]] std::optional<typename State::value_type> try_get(State& self, const Q& key) {
-    const auto found = [&] {
-        if constexpr (requires { self.stored().hash(key); }) {
-            return self.ask(key, self.stored().hash(key));
-        } else {
-            const typename State::key_type converted(key);
-            return self.ask(converted, self.stored().hash(converted));
+    if constexpr (requires { self.stored().hash(key); }) {
+        std::optional<typename State::value_type> result;
+        const bool hit = self.hit(
+            key, [&](auto&& value, time_point) { result.emplace(std::forward<decltype(value)>(value)); });
+        if (!hit) {
+            self.count(counter::misses);
         }
-    };
-    auto answer = found();
-    self.count(answer.found() ? counter::hits : counter::misses);
-    if (answer.found()) {
-        return std::move(answer.found()->value);
+        return result;
+    } else {
+        return try_get(self, typename State::key_type(key));
     }
-    return std::nullopt;
 }
 
-/// The fresh value of a key; never loads.
+/// The fresh value of a key, past what is known of it here.
 template <class State, class Key>
-asio::awaitable<std::optional<typename State::value_type>> get(std::shared_ptr<State> self, Key kept) {
-    if (!self->board.admits(false)) {
-        self->admit(co_await asio::this_coro::executor);
-    }
+asio::awaitable<std::optional<typename State::value_type>> get_remote(std::shared_ptr<State> self, Key kept) {
+    self->admit(co_await asio::this_coro::executor);
     const auto& query = query_of(kept);
     std::optional<entry<typename State::value_type>> found;
     bool known = false;
@@ -141,6 +136,15 @@ asio::awaitable<std::optional<typename State::value_type>> get(std::shared_ptr<S
         co_return std::move(found->value);
     }
     co_return std::nullopt;
+}
+
+/// The fresh value of a key; never loads.
+template <class State, class Key>
+asio::awaitable<std::optional<typename State::value_type>> get(state_ref<State> where, Key kept) {
+    if (auto value = hit(where, query_of(kept))) {
+        co_return value;
+    }
+    co_return co_await get_remote(where.lock(), std::move(kept));
 }
 
 /// The fresh values of those keys that have one.

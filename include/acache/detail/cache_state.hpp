@@ -8,6 +8,8 @@
 #include <acache/detail/counters.hpp>
 #include <acache/detail/flight_group.hpp>
 #include <acache/detail/keys.hpp>
+#include <acache/detail/read_section.hpp>
+#include <acache/detail/state_ref.hpp>
 #include <acache/detail/store.hpp>
 #include <acache/load_context.hpp>
 #include <acache/lookup_result.hpp>
@@ -54,8 +56,10 @@ public:
     cache_state(asio::any_io_executor executor, Backend backend, const cache_options& options,
                 std::size_t shards = 16)
         : group(std::move(executor), settings_of(options, shards)), store_(std::move(backend)),
-          name_(options.name), ttl_(options.ttl) {}
+          name_(options.name), ttl_(options.ttl), anchor_(state_anchor::take(this)) {}
+    ~cache_state() override { anchor_.give_back(); }
 
+    [[nodiscard]] state_ref<cache_state> ref() const noexcept { return state_ref<cache_state>(anchor_); }
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
     [[nodiscard]] store_type& stored() noexcept { return store_; }
     void count(counter c, std::uint64_t n = 1) noexcept { counters_.add(c, n); }
@@ -80,8 +84,10 @@ public:
         return m;
     }
 
-    [[nodiscard]] static bool fresh(const entry<V>& e) noexcept {
-        return e.expires == time_point::max() || !e.expired(clock_type::now());
+    /// Anything with the stamps of an entry.
+    template <class Stamped>
+    [[nodiscard]] static bool fresh(const Stamped& e) noexcept {
+        return e.expires == time_point::max() || e.expires > clock_type::now();
     }
 
     [[nodiscard]] static std::optional<entry<V>> if_fresh(std::optional<entry<V>> found) {
@@ -134,6 +140,23 @@ public:
         return answer;
     }
 
+    /// The way of a hit: calls `take(value, created)` with the fresh entry of the key, if there is one that
+    /// can be told without suspending, and counts it.
+    template <class Q, class Take>
+    [[nodiscard]] bool hit(const Q& query, Take take) {
+        const bool found = store_.read(query, store_.hash(query), [&](auto&& value, const auto& stamped) {
+            const bool is_fresh = fresh(stamped);
+            if (is_fresh) {
+                take(std::forward<decltype(value)>(value), stamped.created);
+            }
+            return is_fresh;
+        });
+        if (found) {
+            count(counter::hits);
+        }
+        return found;
+    }
+
     /// A shared pointer to the board, which keeps the state alive.
     [[nodiscard]] std::shared_ptr<job_board> shared_board() {
         return std::shared_ptr<job_board>(this->shared_from_this(), &this->board);
@@ -169,7 +192,24 @@ private:
     atomic_histogram load_time_;
     const std::string name_;
     const std::optional<std::chrono::nanoseconds> ttl_;
+    state_anchor& anchor_;
 };
+
+/// The value of a hit on a cache that may be no more; nothing where it takes more than a look.
+template <class State, class Query>
+[[nodiscard]] std::optional<typename State::value_type> hit(state_ref<State> where, const Query& query) {
+    std::optional<typename State::value_type> result;
+    if constexpr (State::store_type::answers_locally) {
+        const read_section reading;
+        State* const state = where.find();
+        if (state != nullptr && state->board.admits(false)) {
+            (void)state->hit(query, [&](auto&& value, time_point) {
+                result.emplace(std::forward<decltype(value)>(value));
+            });
+        }
+    }
+    return result;
+}
 
 } // namespace acache::detail
 

@@ -168,14 +168,11 @@ struct cached_call {
 /// The value of a hit, counted; nothing where it takes more than a look.
 template <class Call, class Tuple>
 [[nodiscard]] std::optional<typename Call::V> hit(const Call& call, const Tuple& kept) {
-    return call.with_query(kept, [&](const auto& query) -> std::optional<typename Call::V> {
-        auto& state = *call.state;
-        auto answer = state.ask(query, state.stored().hash(query));
-        if (auto& found = answer.found()) {
-            state.count(counter::hits);
-            return std::move(found->value);
-        }
-        return std::nullopt;
+    return call.with_query(kept, [&](const auto& query) {
+        std::optional<typename Call::V> result;
+        (void)call.state->hit(
+            query, [&](auto&& value, time_point) { result.emplace(std::forward<decltype(value)>(value)); });
+        return result;
     });
 }
 

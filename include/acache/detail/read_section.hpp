@@ -141,16 +141,17 @@ private:
     return own != nullptr && own->sections.load(std::memory_order_relaxed) % 2 != 0;
 }
 
-/// True if all read sections that were open when it was called are over. It waits for them, but not long:
-/// false where one goes on, or is the caller's own. Costs a barrier on all cores, so it is for many retired
-/// objects at once.
-[[nodiscard]] inline bool readers_gone() noexcept {
-    if (reading()) {
-        return false;
-    }
+/// True if all read sections of other threads that were open when it was called are over. It waits for them,
+/// but not long: false where one goes on. Costs a barrier on all cores, so it is for many retired objects at
+/// once.
+[[nodiscard]] inline bool other_readers_gone() noexcept {
     heavy_barrier::run();
+    const auto* own = own_reader_cell::find();
     for (auto* cell = reader_registry::head().load(std::memory_order_acquire); cell != nullptr;
          cell = cell->next) {
+        if (cell == own) {
+            continue;
+        }
         // An addition of nothing: unlike a load it is ordered after the writer's unlinking even where the
         // barrier above did nothing, and then the reader's exchange is either seen by it or sees it.
         const auto seen = cell->light ? cell->sections.load(std::memory_order_acquire)
@@ -170,15 +171,24 @@ private:
     return true;
 }
 
-/// True if no other thread can be in a read section: then what has been unlinked before the call can be freed
-/// after it. Cheap. False does not mean that there is one.
-[[nodiscard]] inline bool alone() noexcept {
+/// The same for all threads; false where the caller is in a section itself.
+[[nodiscard]] inline bool readers_gone() noexcept {
+    return !reading() && other_readers_gone();
+}
+
+/// True if no other thread can be in a read section. Cheap. False does not mean that there is one.
+[[nodiscard]] inline bool no_other_readers() noexcept {
     const std::size_t own = own_reader_cell::find() != nullptr ? 1 : 0;
     auto& readers = reader_registry::readers();
     // The addition is ordered against the one of a thread that begins to read: it comes first, and is
     // counted, or second, and finds what was unlinked gone.
-    return readers.load(std::memory_order_relaxed) <= own && !reading() &&
+    return readers.load(std::memory_order_relaxed) <= own &&
            readers.fetch_add(0, std::memory_order_seq_cst) <= own;
+}
+
+/// The same for all threads: then what was unlinked before the call can be freed after it.
+[[nodiscard]] inline bool alone() noexcept {
+    return !reading() && no_other_readers();
 }
 
 } // namespace acache::detail

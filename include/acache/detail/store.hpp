@@ -82,6 +82,19 @@ public:
         }
     }
 
+    /// Calls `take(value, stamps)` with what is known of the key without suspending, if something is; whether
+    /// it was, and `take` said that it took it. `store::answers_locally` only.
+    template <class Q, class Take>
+    bool read(const Q& key, std::size_t hash, Take take) {
+        if constexpr (requires { backend_.read(key, hash, take); }) {
+            return backend_.read(key, hash, take);
+        } else {
+            auto answer = ask(key, hash);
+            auto& found = answer.found();
+            return found && take(std::move(found->value), *found);
+        }
+    }
+
     template <class Q>
     [[nodiscard]] std::optional<entry<V>> get(const Q& key, std::size_t hash)
         requires synchronous
