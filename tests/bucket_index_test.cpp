@@ -83,4 +83,25 @@ TEST_CASE("a search that finds nothing ends, though every bucket has sent entrie
     CHECK(index.find(second, [](entry_id id) { return id == 31; }) == 31);
 }
 
+TEST_CASE("a search goes no further than entries have gone") {
+    bucket_index index(2);
+    for (entry_id id = 0; id != 14; ++id) {
+        index.insert(0, id); // of which two go on to the second bucket
+    }
+    index.insert(0x80000000, 20);
+    int looks = 0;
+    const auto none = [&](entry_id) {
+        ++looks;
+        return false;
+    };
+    (void)index.find(0, none);
+    CHECK(looks == 15);
+    for (entry_id id = 0; id != 14; ++id) {
+        index.erase(0, id);
+    }
+    looks = 0;
+    (void)index.find(0, none);
+    CHECK(looks == 0);
+}
+
 } // namespace

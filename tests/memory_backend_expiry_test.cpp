@@ -107,10 +107,29 @@ TEST_CASE("stamps come back as they were given, however odd") {
     const time_point now = test_clock::current;
     for (const auto created :
          {now, now - 1h, now + 1ns, time_point::min(), time_point{}, time_point::max()}) {
-        for (const std::chrono::nanoseconds life : std::initializer_list<std::chrono::nanoseconds>{
-                 1ns, 999'999'999ns, 1'073'741'816ns, 1'073'741'817ns, 1s, 90s, 1h + 1ns, 24h * 30 + 1ms,
-                 24h * 30 + 1us, 24h * 365 * 100 + 1ns, 24h * 365 * 30, 1'073'741'815s, 1'073'741'816s,
-                 1'073'741'817s}) {
+        for (const std::chrono::nanoseconds life :
+             std::initializer_list<std::chrono::nanoseconds>{0ns,
+                                                             1ms,
+                                                             4'194'303ms,
+                                                             4'194'304ms,
+                                                             4'194'304s,
+                                                             4'194'303s,
+                                                             4'194'303min,
+                                                             4'194'304min,
+                                                             1ns,
+                                                             999'999'999ns,
+                                                             1'073'741'816ns,
+                                                             1'073'741'817ns,
+                                                             1s,
+                                                             90s,
+                                                             1h + 1ns,
+                                                             24h * 30 + 1ms,
+                                                             24h * 30 + 1us,
+                                                             24h * 365 * 100 + 1ns,
+                                                             24h * 365 * 30,
+                                                             1'073'741'815s,
+                                                             1'073'741'816s,
+                                                             1'073'741'817s}) {
             check(created, acache::detail::saturating_add(created, life));
         }
         check(created, time_point::max());

@@ -243,12 +243,13 @@ TEST_CASE("a reader keeps what he reads, and what it was replaced by is read mea
     }
     std::atomic<bool> reads{false};
     std::atomic<bool> replaced{false};
+    std::atomic<int> seen{0};
     std::jthread reader([&] {
         store.read(1, store.hash_of(1), [&](const std::shared_ptr<int>& value, auto...) {
             reads = true;
             reads.notify_one();
             replaced.wait(false);
-            CHECK(*value == 1);
+            seen = *value;
         });
     });
     reads.wait(false);
@@ -261,8 +262,35 @@ TEST_CASE("a reader keeps what he reads, and what it was replaced by is read mea
     replaced = true;
     replaced.notify_one();
     reader.join();
+    CHECK(seen == 1);
     (void)store.metrics();
     CHECK(first.expired());
+}
+
+TEST_CASE("where another thread reads, few removed values live on, and none past metrics") {
+    constexpr std::size_t capacity = 1000;
+    acache::memory_backend<int, std::shared_ptr<int>> store{
+        memory_options{.capacity = capacity, .shards = 1}};
+    std::atomic<int> stage{0};
+    std::jthread reader([&] {
+        (void)store.get(1);
+        stage = 1;
+        stage.notify_one();
+        stage.wait(1);
+    });
+    stage.wait(0);
+    const auto token = std::make_shared<int>(1);
+    for (int n = 0; n != 5000; ++n) {
+        store.set(n, entry<std::shared_ptr<int>>{token, {}});
+        REQUIRE(static_cast<std::size_t>(token.use_count()) <= 1 + capacity + capacity / 64 + 1);
+    }
+    (void)store.metrics();
+    CHECK(static_cast<std::size_t>(token.use_count()) == 1 + capacity);
+    store.clear();
+    (void)store.metrics();
+    CHECK(token.use_count() == 1);
+    stage = 2;
+    stage.notify_one();
 }
 
 } // namespace

@@ -202,7 +202,7 @@ private:
         const auto rank = [](const removal& r) {
             return r.cause == removal_cause::expired ? 0 : r.cause == removal_cause::replaced ? 2 : 1;
         };
-        std::ranges::stable_sort(told_, {}, rank);
+        std::ranges::sort(told_, {}, rank);
         evicted_.clear();
         expired_weight_ = 0;
         for (const auto& r : std::exchange(told_, {})) {

@@ -44,10 +44,11 @@ public:
 
     /// The first id with this hash for which `matches(id)` holds, or `no_entry`. For readers and the writer.
     template <class Matches>
-    [[nodiscard]] entry_id find(std::uint32_t hash, Matches&& matches) const {
+    entry_id find(std::uint32_t hash, Matches&& matches) const {
         const auto tag = index_bucket::tag_of(hash);
-        std::uint32_t at = home_of(hash);
-        for (auto left = count_; left != 0; --left) {
+        auto at = home_of(hash);
+        auto left = count_;
+        do {
             const index_bucket& bucket = buckets_[at];
             for (auto places = bucket.matching(tag); places != 0; places &= places - 1) {
                 const auto id = bucket.id_at(lowest(places));
@@ -59,7 +60,7 @@ public:
                 break;
             }
             at = next(at);
-        }
+        } while (--left != 0);
         return no_entry;
     }
 

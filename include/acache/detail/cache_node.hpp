@@ -2,9 +2,8 @@
 #ifndef ACACHE_DETAIL_CACHE_NODE_HPP
 #define ACACHE_DETAIL_CACHE_NODE_HPP
 
-#include <acache/detail/entry_stamps.hpp>
+#include <acache/detail/entry_life.hpp>
 #include <acache/detail/timer_wheel.hpp>
-#include <acache/entry.hpp>
 #include <acache/hash.hpp>
 
 #include <concepts>
@@ -29,20 +28,24 @@ struct no_kept_hash {
     explicit no_kept_hash(std::uint64_t) noexcept {}
 };
 
-/// An entry. Key, value and stamps never change from when it is published until it is freed; the links are
-/// the writers' alone; the hook is as its policy says.
+/// An entry, as far as a hit reads it: a half or all of a cache line for small keys and values. Key, value
+/// and life never change from when it is published until it is freed; the hook is as its policy says.
 template <class K, class V, class Hook, bool KeepsHash>
 struct cache_node {
-    cache_node(K&& k, entry<V>&& e, std::uint64_t h)
-        : stamps(e.created, e.expires), hash(h), key(std::move(k)), value(std::move(e.value)) {}
+    cache_node(K&& k, V&& v, std::uint64_t h) : hash(h), key(std::move(k)), value(std::move(v)) {}
 
-    // What a hit reads is last, close together.
-    timer_links links;
     Hook hook;
-    entry_stamps stamps;
+    entry_life life;
     [[no_unique_address]] std::conditional_t<KeepsHash, kept_hash, no_kept_hash> hash;
     const K key;
     const V value;
+};
+
+/// The other part of an entry. The rest of its life is as constant as the life, the links are the writers'
+/// alone.
+struct cold_part {
+    entry_life::rest life_rest = 0;
+    timer_links links;
 };
 
 } // namespace acache::detail

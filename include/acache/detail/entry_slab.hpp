@@ -22,14 +22,15 @@ struct entry_usage {
     std::atomic<std::int64_t> used{0}; // the last use, in nanoseconds of the clock
 };
 
-/// The memory of a shard's entries: chunks of about 16 KB, of which each place has a number. Memory that was
-/// freed is used for later entries, and returned with the slab.
+/// The memory of a shard's entries: chunks of about 16 KB, of which each place has a number. In a chunk stand
+/// first the nodes, so that a small one never lies across two cache lines, and then their other parts. Memory
+/// that was freed is used for later entries, and returned with the slab.
 ///
 /// Readers turn ids into nodes while a writer adds chunks. So the directory of chunks is loaded after the id
 /// was, with acquire order: it is then at least as new as the chunk. A directory that has become too small
 /// is kept until the end, since a reader may be about to use it; all of them together are as long as the
 /// last.
-template <class Node>
+template <class Node, class Cold>
 class entry_slab {
 public:
     entry_slab() = default;
@@ -45,14 +46,17 @@ public:
     /// Whether there is a place to keep usage in. To be called before the first `make`.
     void keep_usage() noexcept { keeps_usage_ = true; }
 
-    [[nodiscard]] Node& operator[](entry_id id) const noexcept {
-        return *std::launder(reinterpret_cast<Node*>(place(id)));
+    [[nodiscard]] Node& operator[](entry_id id) const noexcept { return part<Node>(id, 0); }
+    /// The other part of the entry of this node, without a look at the directory.
+    [[nodiscard]] static Cold& cold(Node& node, entry_id id) noexcept {
+        const auto at = id % per_chunk;
+        auto* first = reinterpret_cast<std::byte*>(&node - at) + cold_offset;
+        return *std::launder(reinterpret_cast<Cold*>(first + at * sizeof(Cold)));
     }
-
+    [[nodiscard]] Cold& cold(entry_id id) const noexcept { return part<Cold>(id, cold_offset); }
     /// Only after `keep_usage`.
     [[nodiscard]] entry_usage& usage(entry_id id) const noexcept {
-        auto* first = chunk(id) + usage_offset;
-        return *std::launder(reinterpret_cast<entry_usage*>(first + id % per_chunk * sizeof(entry_usage)));
+        return part<entry_usage>(id, usage_offset);
     }
 
     /// A new node. What throws leaves the slab as it was.
@@ -60,11 +64,12 @@ public:
     [[nodiscard]] entry_id make(Args&&... args) {
         const auto id = take_place();
         try {
-            ::new (static_cast<void*>(place(id))) Node(std::forward<Args>(args)...);
+            ::new (place(id)) Node(std::forward<Args>(args)...);
         } catch (...) {
             free_ = put_free(id, free_);
             throw;
         }
+        ::new (static_cast<void*>(&cold(id))) Cold;
         if (keeps_usage_) {
             ::new (static_cast<void*>(&usage(id))) entry_usage;
         }
@@ -77,13 +82,13 @@ public:
         free_ = put_free(id, free_);
     }
 
-    /// The same for many, from outside the writer's lock: `next(id)` is what follows.
-    template <class Next>
-    void destroy_chain(entry_id first, Next next) noexcept {
+    /// The same for many, from outside the writer's lock, each after a call of `f(id)`, which names the next.
+    template <class F>
+    void destroy_chain(entry_id first, F f) noexcept {
         entry_id freed = no_entry;
         entry_id last = no_entry;
         while (first != no_entry) {
-            const auto id = std::exchange(first, next(first));
+            const auto id = std::exchange(first, f(first));
             (*this)[id].~Node();
             last = freed == no_entry ? id : last;
             freed = put_free(id, freed);
@@ -104,22 +109,27 @@ private:
 
     static constexpr std::size_t chunk_bytes = 16 * 1024;
     static constexpr std::size_t per_chunk =
-        std::bit_floor(std::max<std::size_t>(chunk_bytes / sizeof(Node), 1));
-    static constexpr std::align_val_t alignment{std::max(alignof(Node), alignof(entry_usage))};
-    static constexpr std::size_t usage_offset =
-        (per_chunk * sizeof(Node) + alignof(entry_usage) - 1) / alignof(entry_usage) * alignof(entry_usage);
+        std::bit_floor(std::max<std::size_t>(chunk_bytes / (sizeof(Node) + sizeof(Cold)), 1));
+    static constexpr std::align_val_t alignment{std::max<std::size_t>(alignof(Node), 64)};
+    static constexpr std::size_t cold_offset = (per_chunk * sizeof(Node) + 15) / 16 * 16;
+    static constexpr std::size_t usage_offset = (cold_offset + per_chunk * sizeof(Cold) + 15) / 16 * 16;
     static constexpr entry_id most = entry_id{1} << 31;
     static_assert(sizeof(Node) >= sizeof(free_place) && alignof(Node) >= alignof(free_place));
+    static_assert(alignof(Cold) <= 16 && alignof(entry_usage) <= 16);
 
     [[nodiscard]] std::byte* chunk(entry_id id) const noexcept {
         return directory_.load(std::memory_order_acquire)[id / per_chunk];
     }
-    [[nodiscard]] std::byte* place(entry_id id) const noexcept {
+    template <class T>
+    [[nodiscard]] T& part(entry_id id, std::size_t offset) const noexcept {
+        return *std::launder(reinterpret_cast<T*>(chunk(id) + offset + id % per_chunk * sizeof(T)));
+    }
+    [[nodiscard]] void* place(entry_id id) const noexcept {
         return chunk(id) + id % per_chunk * sizeof(Node);
     }
 
     entry_id put_free(entry_id id, entry_id next) noexcept {
-        ::new (static_cast<void*>(place(id))) free_place{next};
+        ::new (place(id)) free_place{next};
         return id;
     }
 
@@ -131,7 +141,7 @@ private:
             free_ = given_back_.exchange(no_entry, std::memory_order_acquire);
         }
         const auto id = free_;
-        free_ = std::launder(reinterpret_cast<free_place*>(place(id)))->next;
+        free_ = std::launder(static_cast<free_place*>(place(id)))->next;
         return id;
     }
 
@@ -155,8 +165,8 @@ private:
             directory_.store(chunks_.data(), std::memory_order_release);
             old_directories_.push_back(std::move(longer));
         }
-        const auto bytes =
-            keeps_usage_ ? usage_offset + per_chunk * sizeof(entry_usage) : per_chunk * sizeof(Node);
+        const auto bytes = keeps_usage_ ? usage_offset + per_chunk * sizeof(entry_usage)
+                                        : cold_offset + per_chunk * sizeof(Cold);
         chunks_.push_back(static_cast<std::byte*>(::operator new(bytes, alignment)));
     }
 

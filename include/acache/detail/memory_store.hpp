@@ -28,17 +28,19 @@
 
 namespace acache::detail {
 
+/// As many as a word has bits.
+inline constexpr std::size_t most_shards = 64;
+
 /// How many shards a store has: enough that threads seldom meet, and few enough that each holds entries
 /// enough for its eviction policy to see what the whole would show it.
 [[nodiscard]] inline std::size_t shard_count(std::size_t wanted, std::size_t capacity) {
-    constexpr std::size_t most = 64;
     constexpr std::size_t entries_a_shard = 1024;
     if (wanted != 0) {
-        return std::bit_ceil(std::min(wanted, most));
+        return std::bit_ceil(std::min(wanted, most_shards));
     }
     const std::size_t by_machine = 4 * std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
     const std::size_t by_capacity = std::max<std::size_t>(capacity / entries_a_shard, 1);
-    return std::bit_floor(std::min({by_machine, by_capacity, most}));
+    return std::bit_floor(std::min({by_machine, by_capacity, most_shards}));
 }
 
 /// The shared, immovable part of a `memory_backend`, which documents the operations.
@@ -92,11 +94,12 @@ public:
 
     memory_store(std::size_t capacity, std::size_t max_weight, std::size_t shards,
                  std::optional<std::chrono::nanoseconds> idle, Hash hash, KeyEqual equal)
-        : settings_{idle}, budget_(std::min(capacity, max_weight), unbounded), capacity_(capacity),
-          max_weight_(max_weight), shard_count_(shard_count(shards, std::min(capacity, max_weight))),
+        : settings_{idle}, budget_(capacity, max_weight),
+          shard_count_(shard_count(shards, std::min(capacity, max_weight))),
           shards_(std::make_unique<shard[]>(shard_count_)), hash_(std::move(hash)), equal_(std::move(equal)) {
         for (std::size_t i = 0; i != shard_count_; ++i) {
-            shards_[i].set_up(settings_, hash_, equal_, budget_.capacity() / shard_count_);
+            shards_[i].set_up(settings_, hash_, equal_);
+            expect_in(shards_[i]);
         }
     }
 
@@ -109,20 +112,19 @@ public:
     bool read(const Q& key, std::uint64_t hash, F&& f) {
         const read_section reading;
         shard& home = shard_of(hash);
-        const auto id = home.find(key, hash);
-        if (id == no_entry) {
+        const auto found = home.find(key, hash);
+        if (found.at == nullptr) {
             return false;
         }
-        const node& found = home[id];
-        auto expires = found.stamps.expires();
-        if (settings_.idle) {
-            expires = home.due(id);
+        auto expires = home.expires(found);
+        if (settings_.idle) [[unlikely]] {
+            expires = home.due(found.id);
             if (const auto now = Clock::now(); expires > now) {
-                home.touch(id, now);
+                home.touch(found.id, now);
             }
         }
-        f(found.value, found.stamps.created(), expires);
-        home.use(id, hash);
+        f(std::as_const(found.at->value), home.created(found), expires);
+        home.use(found, hash);
         return true;
     }
 
@@ -146,7 +148,7 @@ public:
         removed result(*this);
         writing at(*this, index_of(hash), result);
         at.expire();
-        const auto id = at.home.find(key, hash);
+        const auto id = at.home.find(key, hash).id;
         if (id != no_entry) {
             const auto cause = cause_of(at.home, id, removal_cause::invalidated);
             result.displaced_ = cause == removal_cause::invalidated;
@@ -158,8 +160,12 @@ public:
 
     removed clear() {
         removed result(*this);
+        std::array<std::unique_ptr<bucket_index>, most_shards> empty;
         for (std::size_t i = 0; i != shard_count_; ++i) {
-            clear(i, result);
+            empty[i] = std::make_unique<bucket_index>(1);
+        }
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            clear(i, std::move(empty[i]), result);
         }
         return result;
     }
@@ -192,8 +198,8 @@ public:
         for (std::size_t i = 0; i != shard_count_; ++i) {
             const std::scoped_lock lock(shards_[i].mutex());
             shards_[i].for_each([&](entry_id id) {
-                const node& n = shards_[i][id];
-                f(n.key, entry<V>(n.value, n.stamps.created(), shards_[i].due(id)));
+                node& n = shards_[i][id];
+                f(n.key, entry<V>(n.value, shards_[i].created({&n, id}), shards_[i].due(id)));
             });
         }
     }
@@ -205,8 +211,7 @@ public:
         for (std::size_t i = 0; i != shard_count_; ++i) {
             shards_[i].keep_weights();
         }
-        budget_.allow(capacity_);
-        budget_.allow_weight(max_weight_);
+        budget_.weigh();
     }
 
     void on_removal(listener f) {
@@ -215,11 +220,11 @@ public:
     }
 
     removed resize(std::size_t capacity) {
-        capacity_ = capacity;
+        budget_.allow(capacity);
         return shrink();
     }
     removed resize_weight(std::size_t max_weight) {
-        max_weight_ = max_weight;
+        budget_.allow_weight(max_weight);
         return shrink();
     }
 
@@ -295,7 +300,7 @@ private:
             if (made_ == no_entry) {
                 made_ = make(at.home);
             }
-            const auto old = at.home.find(at.home[made_].key, hash_);
+            const auto old = at.home.find(at.home[made_].key, hash_).id;
             if (old != no_entry) {
                 return put_for(old, at.home);
             }
@@ -391,7 +396,7 @@ private:
             rejected_.fetch_add(1, std::memory_order_relaxed);
         }
         writing at(*this, result.home_, result);
-        if (const auto old = at.home.find(key, hash); old != no_entry) {
+        if (const auto old = at.home.find(key, hash).id; old != no_entry) {
             budget_.release(1, at.home.weight_of(old));
             at.home.remove(old, cause_of(at.home, old, removal_cause::replaced));
         }
@@ -417,7 +422,8 @@ private:
     /// Once a tick, so that no entry is evicted for long while expired ones are held in other shards.
     void expire_once_a_tick(removed& result) {
         const auto tick = Clock::now().time_since_epoch() / timer_wheel::tick;
-        if (expired_at_.exchange(tick, std::memory_order_relaxed) != tick) {
+        if (expired_at_.load(std::memory_order_relaxed) != tick &&
+            expired_at_.exchange(tick, std::memory_order_relaxed) != tick) {
             expire(result);
         }
     }
@@ -429,14 +435,13 @@ private:
         }
     }
 
-    void clear(std::size_t index, removed& result) {
+    void clear(std::size_t index, std::unique_ptr<bucket_index> empty, removed& result) noexcept {
         shard& home = shards_[index];
-        auto fresh = std::make_unique<bucket_index>(1);
         std::unique_ptr<bucket_index> old;
         {
             const std::scoped_lock lock(home.mutex());
             budget_.release(home.size(), 0);
-            old = home.clear(std::move(fresh));
+            old = home.clear(std::move(empty));
         }
         retired_list gone;
         std::size_t weight = 0;
@@ -445,25 +450,27 @@ private:
             const auto cause = cause_of(home, id, removal_cause::invalidated);
             expired += cause == removal_cause::expired ? 1 : 0;
             weight += home.weight_of(id);
-            gone.push(home, id, cause);
+            gone.push(home.links(), id, cause);
         });
         budget_.release(0, weight);
         writing at(*this, index, result);
         home.count(removal_cause::expired, expired);
         home.count(removal_cause::invalidated, gone.count() - expired);
         gone.push(std::move(old));
-        home.pending().append(home, std::move(gone));
+        home.pending().append(home.links(), std::move(gone));
+    }
+
+    void expect_in(shard& home) noexcept {
+        home.expect(budget_.capacity() / shard_count_, budget_.capacity());
     }
 
     removed shrink() {
-        budget_.allow(settings_.weighs ? capacity_ : std::min(capacity_, max_weight_));
-        budget_.allow_weight(settings_.weighs ? max_weight_ : unbounded);
         removed result(*this);
         expire(result);
         std::size_t idle = 0;
         for (std::size_t i = 0; idle != shard_count_; i = (i + 1) % shard_count_) {
             writing at(*this, i, result);
-            at.home.expect(budget_.capacity() / shard_count_);
+            expect_in(at.home);
             idle = budget_.exceeded() && at.home.can_evict() ? 0 : idle + 1;
             if (idle == 0) {
                 store_budget::claim claim(budget_);
@@ -480,13 +487,13 @@ private:
         }
         if (alone()) {
             if constexpr (trivial) {
-                home.pending().append(home, std::move(home.limbo()));
+                home.pending().append(home.links(), std::move(home.limbo()));
                 home.free_now(std::move(home.pending()));
                 return true;
             }
             return false;
         }
-        home.limbo().append(home, std::move(home.pending()));
+        home.limbo().append(home.links(), std::move(home.pending()));
         return !crowded(home);
     }
 
@@ -510,15 +517,17 @@ private:
                 return std::move(home.pending());
             }();
             if (listener_) {
-                gone.for_each(home,
-                              [&](const node& n, removal_cause cause) { listener_(n.key, n.value, cause); });
+                gone.for_each(home.links(), [&](entry_id id, removal_cause cause) {
+                    const node& n = home[id];
+                    listener_(n.key, n.value, cause);
+                });
             }
             if (alone()) {
                 home.free_unlocked(std::move(gone));
                 continue;
             }
             const std::scoped_lock lock(home.mutex());
-            home.limbo().append(home, std::move(gone));
+            home.limbo().append(home.links(), std::move(gone));
             many = many || crowded(home);
         }
         if (many) {
@@ -528,11 +537,11 @@ private:
 
     /// Frees what no reader can have found any more. Called under no lock.
     void sweep() noexcept {
-        std::array<retired_list, 64> gone;
+        std::array<retired_list, most_shards> gone;
         bool any = false;
         for (std::size_t i = 0; i != shard_count_; ++i) {
             const std::scoped_lock lock(shards_[i].mutex());
-            gone[i].append(shards_[i], std::move(shards_[i].limbo()));
+            gone[i].append(shards_[i].links(), std::move(shards_[i].limbo()));
             shards_[i].patience = 0;
             any = any || !gone[i].empty();
         }
@@ -545,7 +554,7 @@ private:
                 shards_[i].free_unlocked(std::move(gone[i]));
             } else if (!gone[i].empty()) {
                 const std::scoped_lock lock(shards_[i].mutex());
-                shards_[i].limbo().append(shards_[i], std::move(gone[i]));
+                shards_[i].limbo().append(shards_[i].links(), std::move(gone[i]));
                 shards_[i].patience = shards_[i].limbo().count() + batch(shards_[i]);
             }
         }
@@ -561,15 +570,14 @@ private:
     // The table of a shard places its nodes by the upper half of a hash; what chooses the shard must be
     // others.
     std::size_t index_of(std::uint64_t hash) const noexcept {
-        return static_cast<std::size_t>(hash >> 8) & (shard_count_ - 1);
+        return static_cast<std::size_t>(hash >> 8) & shard_mask_;
     }
     shard& shard_of(std::uint64_t hash) noexcept { return shards_[index_of(hash)]; }
 
     shard_settings settings_;
     store_budget budget_;
-    std::size_t capacity_;
-    std::size_t max_weight_;
     const std::size_t shard_count_;
+    const std::size_t shard_mask_ = shard_count_ - 1;
     const std::unique_ptr<shard[]> shards_;
     [[no_unique_address]] const Hash hash_;
     [[no_unique_address]] const KeyEqual equal_;

@@ -26,10 +26,10 @@ public:
     [[nodiscard]] std::size_t count() const noexcept { return count_; }
     [[nodiscard]] entry_id first() const noexcept { return first_; }
 
-    template <class Slab>
-    void push(Slab& slab, entry_id id, removal_cause cause) noexcept {
-        slab[id].links = {no_entry, static_cast<entry_id>(cause)};
-        link(slab, id);
+    template <class Links>
+    void push(Links& links, entry_id id, removal_cause cause) noexcept {
+        links[id] = {no_entry, static_cast<entry_id>(cause)};
+        link(links, id);
         last_ = id;
         ++count_;
     }
@@ -44,10 +44,10 @@ public:
     }
 
     /// Takes over all that is in `other`, behind its own.
-    template <class Slab>
-    void append(Slab& slab, retired_list other) noexcept {
+    template <class Links>
+    void append(Links& links, retired_list other) noexcept {
         if (other.first_ != no_entry) {
-            link(slab, other.first_);
+            link(links, other.first_);
             last_ = other.last_;
             count_ += other.count_;
         }
@@ -56,18 +56,18 @@ public:
         }
     }
 
-    /// Calls `f(node, cause)` for each entry.
-    template <class Slab, class F>
-    void for_each(Slab& slab, F&& f) const {
-        for (auto id = first_; id != no_entry; id = slab[id].links.next) {
-            f(slab[id], static_cast<removal_cause>(slab[id].links.prev));
+    /// Calls `f(id, cause)` for each entry.
+    template <class Links, class F>
+    void for_each(Links& links, F&& f) const {
+        for (auto id = first_; id != no_entry; id = links[id].next) {
+            f(id, static_cast<removal_cause>(links[id].prev));
         }
     }
 
 private:
-    template <class Slab>
-    void link(Slab& slab, entry_id id) noexcept {
-        (first_ == no_entry ? first_ : slab[last_].links.next) = id;
+    template <class Links>
+    void link(Links& links, entry_id id) noexcept {
+        (first_ == no_entry ? first_ : links[last_].next) = id;
     }
 
     entry_id first_ = no_entry;

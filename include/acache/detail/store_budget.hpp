@@ -18,10 +18,17 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::size_t weight() const noexcept { return weight_.load(std::memory_order_relaxed); }
-    [[nodiscard]] std::size_t capacity() const noexcept { return capacity_.load(std::memory_order_relaxed); }
+    /// Where nothing weighs entries, each weighs 1.
+    [[nodiscard]] std::size_t capacity() const noexcept {
+        const auto entries = capacity_.load(std::memory_order_relaxed);
+        return weighs_ ? entries : std::min(entries, max_weight());
+    }
     [[nodiscard]] std::size_t max_weight() const noexcept {
         return max_weight_.load(std::memory_order_relaxed);
     }
+
+    /// From now on entries have weights of their own. For an empty store.
+    void weigh() noexcept { weighs_ = true; }
 
     void allow(std::size_t capacity) noexcept { capacity_.store(capacity, std::memory_order_relaxed); }
     void allow_weight(std::size_t weight) noexcept { max_weight_.store(weight, std::memory_order_relaxed); }
@@ -52,10 +59,10 @@ public:
 
         /// Sees that it is so much at least, if what is missing is free.
         [[nodiscard]] bool cover(std::size_t entries, std::size_t weight) noexcept {
-            if (entries_ < entries && take(budget_.size_, budget_.capacity_, entries - entries_)) {
+            if (entries_ < entries && take(budget_.size_, budget_.capacity(), entries - entries_)) {
                 entries_ = entries;
             }
-            if (weight_ < weight && take(budget_.weight_, budget_.max_weight_, weight - weight_)) {
+            if (weight_ < weight && take(budget_.weight_, budget_.max_weight(), weight - weight_)) {
                 weight_ = weight;
             }
             return entries_ >= entries && weight_ >= weight;
@@ -81,18 +88,17 @@ public:
         }
 
     private:
-        static bool take(std::atomic<std::size_t>& held, const std::atomic<std::size_t>& allowed,
-                         std::size_t amount) noexcept {
+        static bool take(std::atomic<std::size_t>& held, std::size_t most, std::size_t amount) noexcept {
+            if (most < amount) {
+                return false;
+            }
             auto seen = held.load(std::memory_order_relaxed);
-            for (;;) {
-                const auto most = allowed.load(std::memory_order_relaxed);
-                if (most < amount || seen > most - amount) {
-                    return false;
-                }
+            while (seen <= most - amount) {
                 if (held.compare_exchange_weak(seen, seen + amount, std::memory_order_relaxed)) {
                     return true;
                 }
             }
+            return false;
         }
 
         store_budget& budget_;
@@ -103,6 +109,7 @@ public:
 private:
     std::atomic<std::size_t> capacity_;
     std::atomic<std::size_t> max_weight_;
+    bool weighs_ = false;
     alignas(64) std::atomic<std::size_t> size_{0};
     std::atomic<std::size_t> weight_{0};
 };

@@ -9,6 +9,7 @@
 #include <acache/detail/hash_mix.hpp>
 #include <acache/detail/retired_list.hpp>
 #include <acache/detail/timer_wheel.hpp>
+#include <acache/entry.hpp>
 #include <acache/metrics.hpp>
 
 #include <algorithm>
@@ -62,53 +63,76 @@ class alignas(64) store_shard {
 
 public:
     using node = cache_node<K, V, typename Policy::hook, keeps_hash>;
-    using slab_type = entry_slab<node>;
+    using slab_type = entry_slab<node, cold_part>;
 
     store_shard() : table_(new bucket_index(1)) {}
     store_shard(const store_shard&) = delete;
     store_shard& operator=(const store_shard&) = delete;
     ~store_shard() {
         const std::unique_ptr<bucket_index> table(table_.load(std::memory_order_relaxed));
-        table->for_each([this](entry_id id) { slab_.destroy(id); });
+        table->for_each([this](entry_id id) { unmake(id); });
         free_now(std::move(pending_));
         free_now(std::move(limbo_));
     }
 
     /// Before anything else.
-    void set_up(const shard_settings& settings, const Hash& hash, const KeyEqual& equal, std::size_t share) {
+    void set_up(const shard_settings& settings, const Hash& hash, const KeyEqual& equal) {
         settings_ = &settings;
         hash_ = &hash;
         equal_ = &equal;
-        expect(share);
         if (settings.idle) {
             slab_.keep_usage();
         }
     }
     void keep_weights() noexcept { slab_.keep_usage(); }
-    /// So many entries will be held; the table grows to suit them, no further.
-    void expect(std::size_t share) noexcept {
-        suitable_ = std::min(share / 21 * 2 + 1, bucket_index::most_buckets); // seven eighths full
+    /// So many entries will be held, and `all` in the store; the table grows to suit them, no further. While
+    /// the processor's caches hold a table, a third of it stays free: searches that end in the first
+    /// bucket are guessed right by the processor. A larger one is kept denser, since it costs memory, and its
+    /// searches wait for that.
+    void expect(std::size_t share, std::size_t all) noexcept {
+        constexpr std::size_t small = 256 * 1024;
+        const auto buckets = all <= small ? share / 8 + 1 : share / 21 * 2 + 1;
+        suitable_ = std::min(buckets, bucket_index::most_buckets);
     }
 
-    /// The entry of a key, or `no_entry`. Throws what the comparison throws.
+    struct found {
+        node* at;
+        entry_id id;
+    };
+
+    /// The entry of a key; null and `no_entry` if there is none. Throws what the comparison throws.
     template <class Q>
-    [[nodiscard]] entry_id find(const Q& key, std::uint64_t hash) const {
-        return table_.load(std::memory_order_acquire)->find(place_bits(hash), [&](entry_id id) {
-            const node& candidate = slab_[id];
+    [[nodiscard]] found find(const Q& key, std::uint64_t hash) const {
+        found result{nullptr, no_entry};
+        table_.load(std::memory_order_acquire)->find(place_bits(hash), [&](entry_id id) {
+            node& candidate = slab_[id];
             if constexpr (keeps_hash) {
                 if (candidate.hash.bits != place_bits(hash)) {
                     return false;
                 }
             }
-            return static_cast<bool>((*equal_)(key, candidate.key));
+            if (!(*equal_)(key, std::as_const(candidate.key))) [[unlikely]] {
+                return false;
+            }
+            result = {&candidate, id};
+            return true;
         });
+        return result;
     }
 
     [[nodiscard]] node& operator[](entry_id id) const noexcept { return slab_[id]; }
 
+    [[nodiscard]] time_point created(const found& entry) const noexcept {
+        return entry.at->life.created(slab_.cold(*entry.at, entry.id).life_rest);
+    }
+    /// When the entry expires by its own time.
+    [[nodiscard]] time_point expires(const found& entry) const noexcept {
+        return entry.at->life.expires(slab_.cold(*entry.at, entry.id).life_rest);
+    }
+
     /// When the entry expires.
     [[nodiscard]] time_point due(entry_id id) const noexcept {
-        const auto expires = slab_[id].stamps.expires();
+        const auto expires = slab_[id].life.expires(slab_.cold(id).life_rest);
         if (!settings_->idle) {
             return expires;
         }
@@ -117,17 +141,17 @@ public:
     }
 
     /// Says that a reader has found the entry of use.
-    void use(entry_id id, std::uint64_t hash) noexcept {
+    void use(const found& entry, std::uint64_t hash) noexcept {
+        const auto id = entry.id;
         if constexpr (Policy::concurrent_hits) {
-            const one_hook found{slab_[id].hook};
-            policy_.hit(found, id);
+            const one_hook hooks{entry.at->hook};
+            policy_.hit(hooks, id);
         } else if (std::unique_lock lock(mutex_, std::try_to_lock); lock) {
             // It may have left in the meantime.
-            const auto found =
-                table_.load(std::memory_order_relaxed)->find(place_bits(hash), [&](entry_id i) {
-                    return i == id;
-                });
-            if (found == id && !pinned(id)) {
+            const auto held = table_.load(std::memory_order_relaxed)->find(place_bits(hash), [&](entry_id i) {
+                return i == id;
+            });
+            if (held == id && !pinned(id)) {
                 policy_.hit(hooks_, id);
             }
         }
@@ -159,7 +183,13 @@ public:
         if (expires && wheel_ == nullptr) {
             wheel_ = std::make_unique<timer_wheel>(now);
         }
-        const auto id = slab_.make(std::move(key), std::move(fresh), hash);
+        const auto id = slab_.make(std::move(key), std::move(fresh.value), hash);
+        try {
+            slab_[id].life = entry_life(fresh.created, fresh.expires, slab_.cold(id).life_rest);
+        } catch (...) {
+            slab_.destroy(id);
+            throw;
+        }
         if (settings_->weighs) {
             slab_.usage(id).weight = weight;
         }
@@ -169,7 +199,10 @@ public:
         return id;
     }
     /// Destroys a node that was never published.
-    void unmake(entry_id id) noexcept { slab_.destroy(id); }
+    void unmake(entry_id id) noexcept {
+        end(id);
+        slab_.destroy(id);
+    }
 
     /// Makes room in the table for one entry more. What throws leaves the shard as it was.
     void make_room() {
@@ -295,19 +328,28 @@ public:
     /// How many are to be in there before their readers are looked for again.
     std::size_t patience = 0;
 
+    /// The links by which retired entries are chained.
+    [[nodiscard]] auto& links() noexcept { return timers_; }
+
     /// Destroys what nobody reads any more.
     void free_now(retired_list gone) noexcept {
         for (auto id = gone.first(); id != no_entry;) {
-            slab_.destroy(std::exchange(id, slab_[id].links.next));
+            unmake(std::exchange(id, timers_[id].next));
         }
     }
     /// The same from outside the lock.
     void free_unlocked(retired_list gone) noexcept {
-        slab_.destroy_chain(gone.first(), [this](entry_id id) { return slab_[id].links.next; });
+        slab_.destroy_chain(gone.first(), [this](entry_id id) {
+            end(id);
+            return timers_[id].next;
+        });
     }
     /// The same for a node that was never published.
     void discard(entry_id id) noexcept {
-        slab_.destroy_chain(id, [](entry_id) { return no_entry; });
+        slab_.destroy_chain(id, [this](entry_id only) {
+            end(only);
+            return no_entry;
+        });
     }
 
 private:
@@ -322,7 +364,7 @@ private:
     };
     struct timer_view {
         const slab_type& slab;
-        timer_links& operator[](entry_id id) const noexcept { return slab[id].links; }
+        timer_links& operator[](entry_id id) const noexcept { return slab.cold(id).links; }
     };
 
     [[nodiscard]] static std::uint32_t place_bits(std::uint64_t hash) noexcept {
@@ -336,6 +378,8 @@ private:
         }
     }
 
+    void end(entry_id id) noexcept { slab_[id].life.end(slab_.cold(id).life_rest); }
+
     [[nodiscard]] bool pinned(entry_id id) const noexcept {
         return settings_->weighs && slab_.usage(id).weight == 0;
     }
@@ -346,14 +390,14 @@ private:
         }
     }
     void stop_timer(entry_id id) noexcept {
-        if (timer_wheel::holds(slab_[id].links)) {
+        if (wheel_ != nullptr && timer_wheel::holds(timers_[id])) {
             wheel_->remove(timers_, id);
         }
     }
 
     void retire(entry_id id, removal_cause cause) noexcept {
         count(cause);
-        pending_.push(slab_, id, cause);
+        pending_.push(timers_, id, cause);
     }
 
     [[nodiscard]] std::unique_ptr<bucket_index> publish(std::unique_ptr<bucket_index> table) noexcept {
