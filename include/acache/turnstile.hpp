@@ -138,9 +138,9 @@ private:
         return hand_ - hand_at_[then % hand_at_.size()] <= main_.size();
     }
 
-    void remember(std::uint32_t tag) noexcept {
+    void remember(const hook& entry) noexcept {
         const auto all = held() + 1;
-        ghosts_.insert(tag, all + all / 2);
+        ghosts_.insert(entry.tag_, all + all / 2);
         if (++in_period_ >= ghosts_.period()) {
             in_period_ = 0;
             ++period_;
@@ -157,7 +157,7 @@ private:
         const bool read = entry.reads_.load(std::memory_order_relaxed) != 0;
         small_.erase(hooks, id);
         if (!surplus && !(read && may_stay)) {
-            remember(entry.tag_);
+            remember(entry);
             return id;
         }
         entry.reads_.store(0, std::memory_order_relaxed);
