@@ -10,7 +10,7 @@
 namespace acache {
 
 /// Least recently used: the entry unread for longest goes first. A loop a little longer than the cache
-/// never hits, and a scan drives everything out; `s3_fifo` stands both better.
+/// never hits, and a scan drives everything out; `turnstile` and `s3_fifo` stand both better.
 class lru {
 public:
     struct hook : detail::index_links {};

@@ -79,7 +79,7 @@ public:
             if (from_small) {
                 small_.erase(hooks, id);
                 if (reads < 2) {
-                    ghosts_.insert(oldest.tag_, held - held / 10);
+                    remember(oldest, held - held / 10);
                     return id;
                 }
                 oldest.reads_.store(0, std::memory_order_relaxed);
@@ -105,6 +105,7 @@ private:
     static constexpr std::uint8_t most_reads = 3;
 
     detail::index_list& queue_of(const hook& entry) noexcept { return entry.in_main_ ? main_ : small_; }
+    void remember(const hook& entry, std::size_t capacity) noexcept { ghosts_.insert(entry.tag_, capacity); }
 
     detail::index_list small_;
     detail::index_list main_;

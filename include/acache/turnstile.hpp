@@ -105,6 +105,7 @@ public:
 
 private:
     static constexpr std::uint8_t most_reads = 3;
+    static constexpr std::size_t few = 32; // ghosts more, which only the smallest of stores notice, and need
     static constexpr double step = 2; // entries: more adapt sooner, and stray further around the best share
 
     [[nodiscard]] std::size_t held() const noexcept { return small_.size() + main_.size(); }
@@ -135,12 +136,13 @@ private:
         // Before it left it had gone through the small queue, whose length is that of time too.
         const auto periods = *age + small_.size() / ghosts_.period();
         const auto then = period_ - std::min(periods, hand_at_.size() - 1);
-        return hand_ - hand_at_[then % hand_at_.size()] <= main_.size();
+        // An eighth short of a turn: ages are blurred, and a loop just too long must not slip in and out.
+        return hand_ - hand_at_[then % hand_at_.size()] <= main_.size() - main_.size() / 8;
     }
 
-    void remember(std::uint32_t tag) noexcept {
+    void remember(const hook& entry) noexcept {
         const auto all = held() + 1;
-        ghosts_.insert(tag, all + all / 2);
+        ghosts_.insert(entry.tag_, all + all / 2 + few);
         if (++in_period_ >= ghosts_.period()) {
             in_period_ = 0;
             ++period_;
@@ -157,7 +159,7 @@ private:
         const bool read = entry.reads_.load(std::memory_order_relaxed) != 0;
         small_.erase(hooks, id);
         if (!surplus && !(read && may_stay)) {
-            remember(entry.tag_);
+            remember(entry);
             return id;
         }
         entry.reads_.store(0, std::memory_order_relaxed);
@@ -185,7 +187,7 @@ private:
 
     detail::index_list small_;
     detail::index_list main_;
-    detail::ghost_set<32> ghosts_;            // of the small queue: half as many again as there are entries
+    detail::ghost_set<32> ghosts_;            // of the small queue: half as many again as entries, and a few
     detail::ghost_set<1> victims_;            // of the main queue: as many as are ghosts of age 0
     double share_ = 1 / 16.;                  // of the small queue
     std::size_t in_period_ = 0;               // ghosts since the last period ended
