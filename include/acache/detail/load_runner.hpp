@@ -192,4 +192,6 @@ inline void load_job::emit_cancellation() {
 
 #include <acache/detail/pop_warnings.hpp>
 
+#include <acache/detail/job_board.hpp>
+
 #endif
