@@ -116,6 +116,15 @@ TEST_CASE("A hit by a key that is looked up as text allocates nothing") {
     CHECK(allocations.load() == before);
 }
 
+TEST_CASE("A load allocates its job and its flight, but no coroutine, strand or wake-up") {
+    asio::io_context context;
+    acache::async_cache<std::int64_t, int> cache(context, {.capacity = 0});
+    std::int64_t key = 0;
+    const auto load = []() -> asio::awaitable<int> { co_return 1; };
+    CHECK(allocations_of_a_hundred(context, [&] { return cache.get_or_load(++key, load); }) <= 500);
+    CHECK(cache.metrics().loads == 105);
+}
+
 TEST_CASE("A hit of a cache with keys that are numbers allocates nothing") {
     asio::io_context context;
     acache::async_cache<std::int64_t, int> cache(context);

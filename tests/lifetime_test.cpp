@@ -138,6 +138,21 @@ TEMPLATE_TEST_CASE("C10 the end may come at any handler of loads and those who j
     });
 }
 
+TEMPLATE_TEST_CASE("C10 the end may come at any handler of loads that follow each other", "", over_memory,
+                   over_script) {
+    // They share the coroutines that run them, which rest in between.
+    end_at_every_point<TestType>({.max_concurrent_loads = 2}, [](auto& e) {
+        const auto in_turn = [](auto& in, std::string prefix) -> asio::awaitable<void> {
+            for (const char* key : {"1", "2", "3"}) {
+                co_await in.get(prefix + key);
+            }
+        };
+        for (const char* prefix : {"a", "b", "c"}) {
+            e.spawn(in_turn(e, prefix));
+        }
+    });
+}
+
 TEMPLATE_TEST_CASE("C10 the end may come at any handler of loads that wait for their turn", "", over_memory,
                    over_script) {
     end_at_every_point<TestType>({.load_timeout = 5s, .max_concurrent_loads = 1}, [](auto& e) {

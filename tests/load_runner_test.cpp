@@ -166,6 +166,29 @@ TEST_CASE("C05 a load's cancellation does not reach the loads after it") {
     }
 }
 
+TEST_CASE("C05 a cancellation that comes just when its load ends does not reach the next one") {
+    const auto load = [](const std::string&) -> asio::awaitable<int> {
+        for (int i = 0; i != 5; ++i) {
+            co_await hop();
+        }
+        co_return 1;
+    };
+    // The next load begins at every point around the end of the one that is cancelled.
+    for (std::size_t before = 0; before != 12; ++before) {
+        for (std::size_t after = 0; after != 6; ++after) {
+            world<over_memory> w({.capacity = 0});
+            const auto leaver = w.begin(w.cache->get_or_load("a", load));
+            w.steps.run_for(before);
+            leaver.leave();
+            w.steps.run_for(after);
+            const auto next = w.begin(w.cache->get_or_load("b", load));
+            w.settle();
+            INFO("left after " << before << " handlers, the next load began " << after << " later");
+            CHECK(next.value() == 1);
+        }
+    }
+}
+
 TEST_CASE("C05 what a load changes of its cancellation does not change it for the loads after it") {
     world<over_memory> w({.capacity = 0});
     const auto deaf = [](const std::string&) -> asio::awaitable<int> {
@@ -206,7 +229,6 @@ TEST_CASE("C06 the deadline of a load that has ended in time does not end the lo
     manual_clock::advance(1s);
     w.settle();
     CHECK(second.code() == errc::load_timeout);
-    // The coroutine of a load that has timed out is not used again.
     w.src.let_pass();
     CHECK(w.steps.run(w.get_or_load("c")) == 3);
 }

@@ -107,7 +107,7 @@ public:
             const std::lock_guard lock{mutex_};
             job.stage_ = load_job::stage::ended; // from here on nobody can cancel it
             job.unlink();
-            rests = runner != nullptr && !job.cancelled() && rest(*runner, gone);
+            rests = runner != nullptr && rest(*runner, gone);
             running_ -= job.counted_ ? 1 : 0;
             if (running_ < limit_ && !queue_.empty()) {
                 next = take_from_queue(queue_.front());

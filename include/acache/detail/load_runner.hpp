@@ -33,10 +33,11 @@ namespace acache::detail {
 /// board, and counts as no work of its context; so a load costs no `co_spawn`, which takes as long as all the
 /// rest of it.
 ///
-/// A job gets nothing of those before it. A runner that a cancellation was sent to is not used again; what a
-/// load has changed of its coroutine's cancellation state is set back; and a runner whose executor somebody
-/// still has, such as a coroutine that a load has spawned and left behind, rests until nobody has it, since
-/// the load's name in the graph of waits goes with the executor.
+/// A job gets nothing of those before it. A cancellation comes to the lane before the job after the one that
+/// it is meant for, and what it has changed of the coroutine's cancellation state is set back then, as is
+/// what a load has changed. A runner whose executor somebody still has, such as a coroutine that a load has
+/// spawned on it and left behind, rests until nobody has it, since the load's name in the graph of waits goes
+/// with it.
 class load_runner : public boost::intrusive_ref_counter<load_runner> {
 public:
     /// In a loop: rests, takes the next job, runs it.
@@ -65,7 +66,8 @@ public:
             [self = boost::intrusive_ptr(this)] { self->signal_.emit(asio::cancellation_type::all); });
     }
 
-    /// Whether nobody else has its executor. Nobody can get it then but by a job.
+    /// Whether nobody else has its executor, and nothing is to run on its lane. Then that stays so until the
+    /// next job.
     [[nodiscard]] bool rested() const noexcept { return lane_->use_count() == holders_; }
 
     /// Ends a runner that rests and was taken off its list.
@@ -189,5 +191,7 @@ inline void load_job::emit_cancellation() {
 } // namespace acache::detail
 
 #include <acache/detail/pop_warnings.hpp>
+
+#include <acache/detail/job_board.hpp>
 
 #endif

@@ -34,7 +34,7 @@ public:
 
     /// The job has ended. Its runner, if it is not null, may from now on be started again by any thread where
     /// the result is true, and is not to be used again where it is false.
-    [[nodiscard]] bool end(load_runner* runner);
+    [[nodiscard]] bool end(load_runner* runner); // in job_board.hpp
 
 private:
     void swap(running_job& other) noexcept {
@@ -47,7 +47,5 @@ private:
 };
 
 } // namespace acache::detail
-
-#include <acache/detail/job_board.hpp>
 
 #endif
