@@ -119,7 +119,7 @@ private:
     }
 
     // Asio's own `post` goes through the type-erased executor several times and allocates twice; the
-    // executors of the two common contexts are called as what they are, which takes a third of the time.
+    // executors of the two common contexts are called as what they are, which takes half of the time.
     template <class Handler>
     static void post(parked_handler& self, Handler handler, error_code ec) {
         if constexpr (std::same_as<asio::associated_executor_t<Handler>, asio::any_io_executor>) {

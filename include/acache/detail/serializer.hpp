@@ -21,7 +21,8 @@ namespace acache::detail {
 namespace asio = boost::asio;
 
 /// Runs functions on an executor, one at a time and in the order in which they came: what `asio::strand` is,
-/// and with its guarantees, at a fifth of its cost where nobody else is there.
+/// and with its guarantees, at half of its cost where nobody else is there (a third by `dispatch_here`),
+/// since it asks the type-erased executor for less.
 ///
 /// Who finds it free takes it, by one atomic operation, and runs his function; the others leave theirs in a
 /// list, of which the one who has it takes care. Held functions live no longer than their executor's context:
