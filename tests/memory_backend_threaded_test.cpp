@@ -293,4 +293,19 @@ TEST_CASE("where another thread reads, few removed values live on, and none past
     stage.notify_one();
 }
 
+TEST_CASE("heavy entries that two threads set at once do not wait for each other for ever") {
+    acache::memory_backend<int, int> store{memory_options{.shards = 4, .max_weight = 100}};
+    store.weigh_by([](int, int value) { return static_cast<std::size_t>(value); });
+    std::atomic<int> faults{0};
+    on_four_threads([&](unsigned id) {
+        std::mt19937 random{id};
+        for (int step = 0; step != 20'000; ++step) {
+            // Two that hold a half each, and each want the whole.
+            store.set(static_cast<int>(random() % 50), entry<int>{random() % 2 == 0 ? 50 : 100, {}});
+        }
+        faults += store.metrics().weight > 100 ? 1 : 0;
+    });
+    CHECK(faults == 0);
+}
+
 } // namespace

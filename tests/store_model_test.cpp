@@ -250,6 +250,7 @@ private:
             REQUIRE((!setup_.weighs || gone.weight != 0));
             if (doing_ == "set") {
                 REQUIRE(setting_);
+                REQUIRE(key != key_);
                 evicted_.push_back(gone.weight);
             }
             for (const auto& [other, h] : model_) {

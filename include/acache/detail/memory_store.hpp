@@ -276,25 +276,31 @@ private:
             }
         }
 
+        /// Each shard gives a victim in turn, the key's own first, until there is room.
         void run() {
-            auto donor = home_;
-            while (!put()) {
-                // Room has to come from elsewhere, a victim from each shard in turn.
-                std::size_t tried = 0;
-                do {
-                    donor = (donor + 1) % store_.shard_count_;
-                } while (!take_victim(donor) && ++tried != store_.shard_count_);
-                if (tried == store_.shard_count_) {
+            std::size_t barren = 0;
+            for (auto donor = home_; !put(donor == home_);) {
+                barren = std::exchange(evicted_, false) ? 0 : barren + 1;
+                if (barren > store_.shard_count_) {
                     if (store_.all_pinned()) {
                         return give_up();
                     }
-                    std::this_thread::yield(); // others hold claims that they are about to use or give up
+                    // Others hold claims, and may be waiting for this one.
+                    claim_.drop();
+                    std::this_thread::yield();
+                    barren = 0;
+                }
+                donor = (donor + 1) % store_.shard_count_;
+                if (donor != home_) {
+                    writing at(store_, donor, result_);
+                    evict(at.home);
                 }
             }
         }
 
     private:
-        [[nodiscard]] bool put() {
+        /// False if there is no room, after an eviction if `evicts`.
+        [[nodiscard]] bool put(bool evicts) {
             writing at(store_, home_, result_);
             at.expire();
             if (made_ == no_entry) {
@@ -302,10 +308,10 @@ private:
             }
             const auto old = at.home.find(at.home[made_].key, hash_).id;
             if (old != no_entry) {
-                return put_for(old, at.home);
+                return put_for(old, at.home, evicts);
             }
             at.home.make_room();
-            if (!claim_.cover(1, weight_) && !(evict(at.home) && claim_.cover(1, weight_))) {
+            if (!claim_.cover(1, weight_) && !(evicts && evict(at.home) && claim_.cover(1, weight_))) {
                 return false;
             }
             claim_.use(weight_);
@@ -313,10 +319,13 @@ private:
             return true;
         }
 
-        [[nodiscard]] bool put_for(entry_id old, shard& home) noexcept {
+        [[nodiscard]] bool put_for(entry_id old, shard& home, bool evicts) noexcept {
             const auto before = home.weight_of(old);
             const auto more = weight_ - std::min(weight_, before);
             if (!claim_.cover(0, more)) {
+                if (!evicts) {
+                    return false;
+                }
                 home.withhold(old);
                 const bool evicted = evict(home);
                 home.admit(old, hash_);
@@ -339,17 +348,12 @@ private:
             result_.home_ = home_;
         }
 
-        [[nodiscard]] bool take_victim(std::size_t donor) noexcept {
-            writing at(store_, donor, result_);
-            return evict(at.home);
-        }
-
         bool evict(shard& from) noexcept {
             if (!from.can_evict()) {
                 return false;
             }
             store_.evict(from, claim_);
-            result_.displaced_ = true;
+            evicted_ = result_.displaced_ = true;
             claim_.yield();
             return true;
         }
@@ -373,6 +377,7 @@ private:
         K& key_;
         entry<V>& fresh_;
         entry_id made_ = no_entry;
+        bool evicted_ = false;
     };
 
     /// The cause of a removal: whatever drove an entry out, an expired one was no loss.

@@ -6,7 +6,8 @@
 
 namespace acache::detail {
 
-/// What few entries have and plain ones do not pay for. An entry's stamps own its record.
+/// What few entries have and plain ones do not pay for: here is the place for more of that kind. An entry's
+/// life owns its record; readers read it as they read the entry.
 struct side_record {
     time_point created;
     time_point expires;

@@ -55,7 +55,7 @@ public:
         explicit claim(store_budget& budget) noexcept : budget_(budget) {}
         claim(const claim&) = delete;
         claim& operator=(const claim&) = delete;
-        ~claim() { budget_.release(entries_, weight_); }
+        ~claim() { drop(); }
 
         /// Sees that it is so much at least, if what is missing is free.
         [[nodiscard]] bool cover(std::size_t entries, std::size_t weight) noexcept {
@@ -79,11 +79,15 @@ public:
             weight_ -= weight;
         }
 
-        /// Gives up what it holds, if more is held in all than is allowed.
+        /// Gives up what it holds.
+        void drop() noexcept {
+            budget_.release(entries_, weight_);
+            entries_ = weight_ = 0;
+        }
+        /// The same, if more is held in all than is allowed.
         void yield() noexcept {
             if (budget_.exceeded()) {
-                budget_.release(entries_, weight_);
-                entries_ = weight_ = 0;
+                drop();
             }
         }
 

@@ -50,13 +50,23 @@ struct shard_settings {
 /// wheel that times them out. Only `find`, `use` and `due` are for readers, in a read section; everything
 /// else wants the mutex held.
 ///
-/// Why a reader never sees a node half made or used anew:
-/// - A node is made before its id is stored in the table, and the id before the tag; readers go the other
-///   way, with acquire loads. What they read of a node then is constant, or atomic.
+/// Why a reader never sees a node half made, torn or used anew. The pattern is that of read-copy update
+/// (McKenney and Slingwine, PDCS 1998; in user space: see `read_section`): publish what does not change any
+/// more, unlink it, wait, free it.
+/// - A node is made before its id is stored in the table, and the id before the tag (`index_bucket`); readers
+///   go the other way, with acquire loads. What they read of a node then is constant (key, value, life, kept
+///   hash) or atomic (the hook as far as `hit` touches it, the last use). A new value for a key is a new
+///   node, whose id takes the place of the old one's: who reads finds one or the other, whole.
+/// - Who finds an id finds its chunk (`entry_slab`). A stale id, read from a place just before it was given
+/// to
+///   another entry, is that of a node unlinked since the section began: it is still whole, and its key
+///   decides.
 /// - A table that grows is filled before it is published, and gets no new entries once it is superseded. Who
 ///   still reads it misses at most what was inserted after he began to read.
-/// - What is unlinked (nodes, superseded tables) is destroyed only when all read sections that may have found
-///   it are over: see `memory_store::settle`. Who reads an id a second time reads the same node.
+/// - What is unlinked (nodes, superseded tables) is destroyed, and the id given to another, only when all
+/// read
+///   sections are over that had begun by then: `memory_store::settle` and `sweep`. Sections that begin later
+///   find the new table, and in it nothing that was unlinked before.
 template <class K, class V, class Hash, class KeyEqual, class Policy>
 class alignas(64) store_shard {
     static constexpr bool keeps_hash = !hashed_again<K, Hash>;
