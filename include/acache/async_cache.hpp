@@ -40,10 +40,11 @@ class DataLoader;
 /// A cache of values `V` by keys `K`, for coroutines on Boost.Asio: look-ups that miss load through a
 /// coroutine function, once a key however many ask (contract C01 to C17).
 ///
-/// Any thread may call any operation at the same time. Loads run on the cache's executor, each on a strand
-/// and in a coroutine of its own; callers are resumed on theirs. An operation begins when it is awaited; it
-/// has copies of its key, value and loader. Awaited operations give `errc::closed` after the end of the
-/// cache. A caller that is cancelled gets `operation_aborted`, alone and at once.
+/// Any thread may call any operation at the same time. Loads run on the cache's executor, each by itself
+/// as on a strand, and in a coroutine that is the cache's own; callers are resumed on theirs. An operation
+/// begins when it is awaited; it has copies of its key, value and loader. Awaited operations give
+/// `errc::closed` after the end of the cache. A caller that is cancelled gets `operation_aborted`, alone and
+/// at once.
 ///
 /// The cache is a handle, and the only owner: its destructor closes without waiting, so that callers get
 /// `errc::closed` and loads are cancelled; what still runs keeps what it needs alive. Wrapped functions and

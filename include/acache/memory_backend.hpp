@@ -56,7 +56,7 @@ struct memory_options {
 /// is the business of the object that it returns, which must not outlive the store. Where no other thread has
 /// ever read a store, of whatever type, it is destroyed by that object. Where one has, it may be reading
 /// still, and to find out takes microseconds; so values live on until 1/64 of what their shard holds has
-/// been removed from there (at least 1 and at most 128 entries; eight times that if their destructors are
+/// been removed from there (at least 1 and at most 128 entries; 1/16, 8 and 1024 if their destructors are
 /// trivial), or until the next `metrics` or `clear`, and further if a thread is stopped while it
 /// copies a value.
 template <class K, class V, class Hash = hash<K>, class KeyEqual = std::equal_to<>,
