@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -146,6 +147,28 @@ TEST_CASE("C09 recursion is told in every load that a coroutine runs, and of no 
         CHECK(w.steps.run(w.get_or_load("first")) == 2 * i + 1);
         CHECK(w.call(w.cache->get_or_load("second", again)).code() == errc::recursive_load);
         CHECK(w.steps.run(w.cache->get_or_load("second", other)) == 2 * i + 2);
+    }
+}
+
+TEST_CASE("A chain of loads that ask for each other's keys may be of any length") {
+    for (const bool in_strand : {false, true}) {
+        asio::io_context context;
+        const asio::any_io_executor executor =
+            in_strand ? asio::any_io_executor(asio::make_strand(context)) : context.get_executor();
+        acache::async_cache<int, int> cache(executor, {.capacity = 0});
+        std::function<asio::awaitable<int>(int)> load = [&](int key) -> asio::awaitable<int> {
+            if (key == 0) {
+                co_return 0;
+            }
+            co_return 1 + co_await cache.get_or_load(key - 1, load);
+        };
+        int result = 0;
+        const auto ask = [&]() -> asio::awaitable<void> {
+            result = co_await cache.get_or_load(20'000, load);
+        };
+        asio::co_spawn(executor, ask, asio::detached);
+        context.run();
+        CHECK(result == 20'000);
     }
 }
 

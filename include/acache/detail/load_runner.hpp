@@ -53,7 +53,7 @@ public:
         job->run_by(*this);
         // On the lane, where alone the coroutine and its cancellation slot may be touched.
         arrival go(*this, std::move(job));
-        if (how == load_job::launch::dispatched) {
+        if (const nesting here; how == load_job::launch::dispatched && here.allowed()) {
             lane_->dispatch_here(std::move(go));
         } else {
             lane_->post(std::move(go));
@@ -82,10 +82,12 @@ public:
     /// An operation to be `co_await`ed by its coroutine: ends the job that it has run, and returns when there
     /// is the next one.
     [[nodiscard]] auto rest(running_job done) {
+        // Not in the operation, since those of older versions of Asio have to be copyable.
+        done_ = std::move(done);
         return asio::async_initiate<const asio::deferred_t&, void(error_code)>(
-            [this, done = std::move(done)](auto handler) mutable {
+            [this](auto handler) {
                 handler_.keep(std::move(handler));
-                this->park(std::move(done));
+                this->park(std::move(done_));
             },
             asio::deferred);
     }
@@ -123,6 +125,21 @@ private:
         running_job job_;
     };
 
+    /// A load that asks for another key, whose load asks for another: as each begins in the call of the one
+    /// before, they are on top of each other on the thread's stack. Beyond a few they begin by a post.
+    class nesting {
+    public:
+        nesting() noexcept { ++depth; }
+        nesting(const nesting&) = delete;
+        nesting& operator=(const nesting&) = delete;
+        ~nesting() { --depth; }
+
+        [[nodiscard]] static bool allowed() noexcept { return depth <= 16; }
+
+    private:
+        static inline constinit thread_local unsigned depth = 0;
+    };
+
     void take(running_job job) {
         lane_->node = job->node();
         if (!std::exchange(spawned_, true)) {
@@ -138,7 +155,8 @@ private:
     void park(running_job done) {
         resting_ = true;
         if (done) {
-            lane_->begin_rest_of_owner(lane_->use_count() - this_turn == holders_);
+            // A load may have moved its coroutine to another executor, and ended there.
+            lane_->begin_rest_of_owner(lane_->running_here() && lane_->use_count() - this_turn == holders_);
             if (!done.end(this)) {
                 discard();
             }
@@ -177,6 +195,7 @@ private:
     bool resting_ = false;
     parked_handler handler_;
     running_job job_;
+    running_job done_;
 };
 
 using load_runner_ptr = boost::intrusive_ptr<load_runner>;
