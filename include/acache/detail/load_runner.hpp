@@ -20,6 +20,7 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <boost/system/errc.hpp>
 
 #include <cstddef>
 #include <exception>
@@ -116,6 +117,12 @@ private:
             }
         }
         void operator()() {
+            try {
+                runner_->prepare(*job_);
+            } catch (...) { // there is no coroutine, or it cannot go on
+                job_->refuse(boost::system::errc::make_error_code(boost::system::errc::not_enough_memory));
+                return;
+            }
             const auto runner = std::move(runner_);
             runner->take(std::move(job_));
         }
@@ -140,14 +147,19 @@ private:
         static inline constinit thread_local unsigned depth = 0;
     };
 
-    void take(running_job job) {
-        lane_->node = job->node();
+    void prepare(const load_job& job) {
+        lane_->node = job.node();
         if (!std::exchange(spawned_, true)) {
             spawn();
         }
-        job_ = std::move(job);
         if (resting_) {
-            wake();
+            lane_->end_rest_of_owner();
+        }
+    }
+
+    void take(running_job job) {
+        job_ = std::move(job);
+        if (std::exchange(resting_, false)) {
             handler_.call({});
         }
     }
@@ -161,7 +173,7 @@ private:
                 discard();
             }
         } else if (job_) {
-            wake();
+            resting_ = false;
             handler_.post({});
         }
     }
@@ -175,11 +187,6 @@ private:
             holders_ = lane_->use_count() - this_turn;
             lane_->set_own_work();
         }
-    }
-
-    void wake() {
-        resting_ = false;
-        lane_->end_rest_of_owner();
     }
 
     /// The reference to the lane that whoever runs on it has.
