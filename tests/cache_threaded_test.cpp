@@ -8,11 +8,14 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/execution/outstanding_work.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/prefer.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -381,6 +384,35 @@ TEST_CASE("C01 a single_flight on four threads never runs two of a key at once")
     pool.join();
     CHECK(overlaps == 0);
     CHECK(flights.in_flight() == 0);
+}
+
+TEST_CASE("A load may end on another executor while something else still has its own") {
+    asio::thread_pool pool(2);
+    asio::thread_pool other(2);
+    acache::async_cache<int, int> cache(pool, {.capacity = 0});
+    std::atomic<int> loaded = 0;
+    const auto load = [&](int key) -> asio::awaitable<int> {
+        if (key % 2 == 0) {
+            asio::post(other, [mine = co_await asio::this_coro::executor] {
+                for (int i = 0; i != 20; ++i) {
+                    (void)asio::prefer(mine, asio::execution::outstanding_work.tracked);
+                }
+            });
+        }
+        co_await asio::post(asio::bind_executor(other, asio::use_awaitable));
+        co_return key;
+    };
+    const auto ask = [&](int from) -> asio::awaitable<void> {
+        for (int key = from; key != from + 500; ++key) {
+            loaded += co_await cache.get_or_load(key, load) == key ? 1 : 0;
+        }
+    };
+    for (int n = 0; n != 4; ++n) {
+        spawn(pool, ask(n * 1000));
+    }
+    pool.join();
+    other.join();
+    CHECK(loaded == 4 * 500);
 }
 
 } // namespace

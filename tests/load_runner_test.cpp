@@ -11,16 +11,19 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 // Loads run one after the other in the same coroutines: what one load did is nothing to the next.
@@ -149,6 +152,28 @@ TEST_CASE("C09 recursion is told in every load that a coroutine runs, and of no 
     }
 }
 
+TEST_CASE("A chain of loads that ask for each other's keys may be of any length") {
+    for (const bool in_strand : {false, true}) {
+        asio::io_context context;
+        const asio::any_io_executor executor =
+            in_strand ? asio::any_io_executor(asio::make_strand(context)) : context.get_executor();
+        acache::async_cache<int, int> cache(executor, {.capacity = 0});
+        std::function<asio::awaitable<int>(int)> load = [&](int key) -> asio::awaitable<int> {
+            if (key == 0) {
+                co_return 0;
+            }
+            co_return 1 + co_await cache.get_or_load(key - 1, load);
+        };
+        int result = 0;
+        const auto ask = [&]() -> asio::awaitable<void> {
+            result = co_await cache.get_or_load(20'000, load);
+        };
+        asio::co_spawn(executor, ask, asio::detached);
+        context.run();
+        CHECK(result == 20'000);
+    }
+}
+
 TEST_CASE("C05 a load's cancellation does not reach the loads after it") {
     world<over_memory> w({.capacity = 0});
     w.src.hold();
@@ -247,6 +272,90 @@ TEST_CASE("A load that has failed leaves its coroutine fit for the next") {
         CHECK(w.call(w.cache->get_or_load("a", throws_at_once)).what() == "no coroutine");
         CHECK(w.steps.run(w.get_or_load("a")) == i + 1);
     }
+}
+
+/// An executor that may be told to fail.
+class failing_executor {
+public:
+    struct orders {
+        bool posts_fail = false;
+        bool work_fails = false;
+    };
+
+    failing_executor(asio::io_context& context, const orders& given) : context_(&context), orders_(&given) {}
+
+    [[nodiscard]] asio::execution_context& query(asio::execution::context_t) const noexcept {
+        return *context_;
+    }
+    [[nodiscard]] failing_executor require(asio::execution::blocking_t::never_t) const { return *this; }
+    [[nodiscard]] failing_executor require(asio::execution::outstanding_work_t::tracked_t) const {
+        if (orders_->work_fails) {
+            throw std::bad_alloc();
+        }
+        return *this;
+    }
+    template <class F>
+    void execute(F&& f) const {
+        if (orders_->posts_fail) {
+            throw std::bad_alloc();
+        }
+        asio::post(*context_, std::forward<F>(f));
+    }
+    [[nodiscard]] bool operator==(const failing_executor&) const noexcept = default;
+
+private:
+    asio::io_context* context_;
+    const orders* orders_;
+};
+
+TEST_CASE("A load that cannot be started fails, and what led to its start goes on") {
+    asio::io_context context;
+    failing_executor::orders orders;
+    const failing_executor executor(context, orders);
+    acache::async_cache<int, int> cache(executor, {.capacity = 0, .max_concurrent_loads = 1});
+    const auto load = [&](int key) -> asio::awaitable<int> {
+        co_await hop();
+        co_return key;
+    };
+    const auto load_then_fail = [&](int key) -> asio::awaitable<int> {
+        co_await hop();
+        orders.posts_fail = true;
+        co_return key;
+    };
+    caller<int> first(context.get_executor(), cache.get_or_load(1, load_then_fail));
+    caller<int> queued(context.get_executor(), cache.get_or_load(2, load));
+    CHECK_NOTHROW(context.run());
+    CHECK(first.value() == 1);
+    CHECK(queued.done());
+    CHECK(queued.code() == errc::closed);
+    orders.posts_fail = false;
+    caller<int> next(context.get_executor(), cache.get_or_load(3, load));
+    context.restart();
+    context.run();
+    CHECK(next.value() == 3);
+}
+
+TEST_CASE("A coroutine that cannot go on fails its load, and not the next") {
+    asio::io_context context;
+    failing_executor::orders orders;
+    const failing_executor executor(context, orders);
+    acache::async_cache<int, int> cache(executor, {.capacity = 0});
+    const auto load = [](int key) -> asio::awaitable<int> {
+        co_await hop();
+        co_return key;
+    };
+    const auto ask = [&](int key) {
+        caller<int> result(context.get_executor(), cache.get_or_load(key, load));
+        context.restart();
+        CHECK_NOTHROW(context.run());
+        REQUIRE(result.done());
+        return result;
+    };
+    CHECK(ask(1).value() == 1);
+    orders.work_fails = true;
+    CHECK(ask(2).code() == boost::system::errc::not_enough_memory);
+    orders.work_fails = false;
+    CHECK(ask(3).value() == 3);
 }
 
 TEST_CASE("C10 what rests goes with its cache, and with its context, whichever goes first") {

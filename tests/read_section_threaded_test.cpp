@@ -10,6 +10,9 @@
 #include <thread>
 #include <vector>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 using acache::detail::alone;
 using acache::detail::read_section;
 using acache::detail::readers_gone;
@@ -49,6 +52,21 @@ TEST_CASE("readers are gone only once the section that was open is over") {
     reader.let_go();
     CHECK(readers_gone());
     CHECK(alone());
+}
+
+TEST_CASE("a process made by fork does not wait for the threads that it has not got") {
+    reader_thread reader;
+    const auto child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        ::_exit(readers_gone() && alone() ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    CHECK_FALSE(readers_gone()); // here the thread goes on
+    reader.let_go();
+    CHECK(readers_gone());
 }
 
 TEST_CASE("a thread in a read section waits neither for itself nor frees under itself, nested or not") {

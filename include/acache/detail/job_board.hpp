@@ -116,7 +116,11 @@ public:
             take_if_idle(idle);
         }
         if (next) {
-            next->start(std::move(next_runner), load_job::launch::posted);
+            try {
+                next->start(std::move(next_runner), load_job::launch::posted);
+            } catch (...) { // its callers have been told, and who ended has no part in it
+                (void)next.reset();
+            }
         }
         idle.resume_all({});
         discard(gone);

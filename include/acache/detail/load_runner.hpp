@@ -20,6 +20,7 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
 #include <boost/smart_ptr/intrusive_ref_counter.hpp>
+#include <boost/system/errc.hpp>
 
 #include <cstddef>
 #include <exception>
@@ -53,7 +54,7 @@ public:
         job->run_by(*this);
         // On the lane, where alone the coroutine and its cancellation slot may be touched.
         arrival go(*this, std::move(job));
-        if (how == load_job::launch::dispatched) {
+        if (const nesting here; how == load_job::launch::dispatched && here.allowed()) {
             lane_->dispatch_here(std::move(go));
         } else {
             lane_->post(std::move(go));
@@ -82,10 +83,12 @@ public:
     /// An operation to be `co_await`ed by its coroutine: ends the job that it has run, and returns when there
     /// is the next one.
     [[nodiscard]] auto rest(running_job done) {
+        // Not in the operation, since those of older versions of Asio have to be copyable.
+        done_ = std::move(done);
         return asio::async_initiate<const asio::deferred_t&, void(error_code)>(
-            [this, done = std::move(done)](auto handler) mutable {
+            [this](auto handler) {
                 handler_.keep(std::move(handler));
-                this->park(std::move(done));
+                this->park(std::move(done_));
             },
             asio::deferred);
     }
@@ -114,6 +117,12 @@ private:
             }
         }
         void operator()() {
+            try {
+                runner_->prepare(*job_);
+            } catch (...) { // there is no coroutine, or it cannot go on
+                job_->refuse(boost::system::errc::make_error_code(boost::system::errc::not_enough_memory));
+                return;
+            }
             const auto runner = std::move(runner_);
             runner->take(std::move(job_));
         }
@@ -123,14 +132,34 @@ private:
         running_job job_;
     };
 
-    void take(running_job job) {
-        lane_->node = job->node();
+    /// A load that asks for another key, whose load asks for another: as each begins in the call of the one
+    /// before, they are on top of each other on the thread's stack. Beyond a few they begin by a post.
+    class nesting {
+    public:
+        nesting() noexcept { ++depth; }
+        nesting(const nesting&) = delete;
+        nesting& operator=(const nesting&) = delete;
+        ~nesting() { --depth; }
+
+        [[nodiscard]] static bool allowed() noexcept { return depth <= 16; }
+
+    private:
+        static inline constinit thread_local unsigned depth = 0;
+    };
+
+    void prepare(const load_job& job) {
+        lane_->node = job.node();
         if (!std::exchange(spawned_, true)) {
             spawn();
         }
-        job_ = std::move(job);
         if (resting_) {
-            wake();
+            lane_->end_rest_of_owner();
+        }
+    }
+
+    void take(running_job job) {
+        job_ = std::move(job);
+        if (std::exchange(resting_, false)) {
             handler_.call({});
         }
     }
@@ -138,12 +167,13 @@ private:
     void park(running_job done) {
         resting_ = true;
         if (done) {
-            lane_->begin_rest_of_owner(lane_->use_count() - this_turn == holders_);
+            // A load may have moved its coroutine to another executor, and ended there.
+            lane_->begin_rest_of_owner(lane_->running_here() && lane_->use_count() - this_turn == holders_);
             if (!done.end(this)) {
                 discard();
             }
         } else if (job_) {
-            wake();
+            resting_ = false;
             handler_.post({});
         }
     }
@@ -159,11 +189,6 @@ private:
         }
     }
 
-    void wake() {
-        resting_ = false;
-        lane_->end_rest_of_owner();
-    }
-
     /// The reference to the lane that whoever runs on it has.
     static constexpr unsigned this_turn = 1;
 
@@ -177,6 +202,7 @@ private:
     bool resting_ = false;
     parked_handler handler_;
     running_job job_;
+    running_job done_;
 };
 
 using load_runner_ptr = boost::intrusive_ptr<load_runner>;

@@ -9,6 +9,10 @@
 #include <cstdint>
 #include <thread>
 
+#if __has_include(<pthread.h>)
+#include <pthread.h>
+#endif
+
 namespace acache::detail {
 
 /// Where one thread says that it reads. Cells are never freed: threads come and go, cells are taken over.
@@ -30,6 +34,7 @@ public:
             cell = cell->next;
         }
         if (cell == nullptr) {
+            watch_forks();
             cell = new reader_cell;
             cell->light = heavy_barrier::available();
             cell->next = head().load(std::memory_order_relaxed);
@@ -55,6 +60,17 @@ public:
         static constinit std::atomic<std::size_t> count{0};
         return count;
     }
+
+private:
+    /// In a process made by fork only the thread that made it goes on, and would else wait for ever for those
+    /// that were in a section just then.
+    static void watch_forks() noexcept {
+#if __has_include(<pthread.h>)
+        static const int watched = ::pthread_atfork(nullptr, nullptr, [] { forget_others(); });
+        (void)watched;
+#endif
+    }
+    static void forget_others() noexcept;
 };
 
 /// The calling thread's cell.
@@ -91,6 +107,18 @@ private:
     static inline constinit thread_local reader_cell* cell_ = nullptr;
     static inline constinit thread_local bool ending_ = false;
 };
+
+inline void reader_registry::forget_others() noexcept {
+    const auto* own = own_reader_cell::find();
+    for (auto* cell = head().load(std::memory_order_acquire); cell != nullptr; cell = cell->next) {
+        if (cell != own) {
+            const auto seen = cell->sections.load(std::memory_order_relaxed);
+            cell->sections.store(seen + seen % 2, std::memory_order_relaxed);
+            cell->taken.store(false, std::memory_order_relaxed);
+        }
+    }
+    readers().store(own != nullptr ? 1 : 0, std::memory_order_seq_cst);
+}
 
 /// While one lives, nothing that its thread can have found is freed or used anew. Entering and leaving are a
 /// store each to a line that is the thread's alone, so readers never wait, for writers or for each other.

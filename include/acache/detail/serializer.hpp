@@ -69,6 +69,9 @@ public:
         }
     }
 
+    /// Whether the calling thread is in a function of this serializer.
+    [[nodiscard]] bool running_here() const noexcept { return running::is_in(*this); }
+
     /// What it runs on.
     [[nodiscard]] const asio::any_io_executor& inner() const noexcept { return inner_; }
 
@@ -143,8 +146,6 @@ private:
         serializer& s;
         void operator()() const { s.run_ready(); }
     };
-
-    [[nodiscard]] bool running_here() const noexcept { return running::is_in(*this); }
 
     [[nodiscard]] bool is_executors_thread() const noexcept {
         return may_run_here_ && (io_ != nullptr ? io_->running_in_this_thread()
