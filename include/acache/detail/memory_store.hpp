@@ -4,7 +4,9 @@
 
 #include <acache/detail/checks.hpp>
 #include <acache/detail/read_section.hpp>
+#include <acache/detail/shard_count.hpp>
 #include <acache/detail/store_budget.hpp>
+#include <acache/detail/store_insertion.hpp>
 #include <acache/detail/store_shard.hpp>
 #include <acache/entry.hpp>
 #include <acache/metrics.hpp>
@@ -22,26 +24,10 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <type_traits>
 #include <utility>
 
 namespace acache::detail {
-
-/// As many as a word has bits.
-inline constexpr std::size_t most_shards = 64;
-
-/// How many shards a store has: enough that threads seldom meet, and few enough that each holds entries
-/// enough for its eviction policy to see what the whole would show it.
-[[nodiscard]] inline std::size_t shard_count(std::size_t wanted, std::size_t capacity) {
-    constexpr std::size_t entries_a_shard = 1024;
-    if (wanted != 0) {
-        return std::bit_ceil(std::min(wanted, most_shards));
-    }
-    const std::size_t by_machine = 4 * std::max<std::size_t>(std::thread::hardware_concurrency(), 1);
-    const std::size_t by_capacity = std::max<std::size_t>(capacity / entries_a_shard, 1);
-    return std::bit_floor(std::min({by_machine, by_capacity, most_shards}));
-}
 
 /// The shared, immovable part of a `memory_backend`, which documents the operations.
 ///
@@ -51,6 +37,7 @@ inline constexpr std::size_t most_shards = 64;
 /// where no other thread reads at all, else many at a time, since finding out is dear (`settle`).
 template <class K, class V, class Hash, class KeyEqual, class Policy, class Clock>
 class memory_store {
+    friend store_insertion<memory_store>;
     using shard = store_shard<K, V, Hash, KeyEqual, Policy>;
     using node = typename shard::node;
     using shard_set = std::uint64_t; // a bit each
@@ -60,6 +47,9 @@ class memory_store {
         std::is_trivially_destructible_v<K> && std::is_trivially_destructible_v<V>;
 
 public:
+    using key_type = K;
+    using mapped_type = V;
+    using clock_type = Clock;
     using listener = std::function<void(const K&, const V&, removal_cause)>;
     using weigher = std::function<std::size_t(const K&, const V&)>;
 
@@ -83,6 +73,7 @@ public:
 
     private:
         friend memory_store;
+        friend store_insertion<memory_store>;
         explicit removed(memory_store& store) noexcept : store_(store) {}
 
         memory_store& store_;
@@ -138,8 +129,7 @@ public:
         if (times_out_.load(std::memory_order_relaxed) && budget_.lacks_room(weight)) {
             expire_once_a_tick(result);
         }
-        insertion put(*this, result, std::move(key), std::move(fresh), hash, weight);
-        put.run();
+        store_insertion<memory_store>(*this, result, std::move(key), std::move(fresh), hash, weight).run();
         return result;
     }
 
@@ -257,127 +247,6 @@ private:
         const std::size_t index_;
         removed& result_;
         const std::scoped_lock<std::mutex> lock_;
-    };
-
-    /// One `set`. It makes a node in the key's shard, and then takes the place of the entry of that key, or
-    /// room that is free, or that of victims: from its own shard if there are any, else from the others.
-    class insertion {
-    public:
-        insertion(memory_store& store, removed& result, K&& key, entry<V>&& fresh, std::uint64_t hash,
-                  std::size_t weight)
-            : store_(store), result_(result), hash_(hash), weight_(weight), claim_(store.budget_),
-              home_(store.index_of(hash)), key_(key), fresh_(fresh) {}
-        insertion(const insertion&) = delete;
-        insertion& operator=(const insertion&) = delete;
-        ~insertion() {
-            if (made_ != no_entry) {
-                const std::scoped_lock lock(store_.shards_[home_].mutex());
-                store_.shards_[home_].unmake(made_);
-            }
-        }
-
-        /// Each shard gives a victim in turn, the key's own first, until there is room.
-        void run() {
-            std::size_t barren = 0;
-            for (auto donor = home_; !put(donor == home_);) {
-                barren = std::exchange(evicted_, false) ? 0 : barren + 1;
-                if (barren > store_.shard_count_) {
-                    if (store_.all_pinned()) {
-                        return give_up();
-                    }
-                    // Others hold claims, and may be waiting for this one.
-                    claim_.drop();
-                    std::this_thread::yield();
-                    barren = 0;
-                }
-                donor = (donor + 1) % store_.shard_count_;
-                if (donor != home_) {
-                    writing at(store_, donor, result_);
-                    evict(at.home);
-                }
-            }
-        }
-
-    private:
-        /// False if there is no room, after an eviction if `evicts`.
-        [[nodiscard]] bool put(bool evicts) {
-            writing at(store_, home_, result_);
-            at.expire();
-            if (made_ == no_entry) {
-                made_ = make(at.home);
-            }
-            const auto old = at.home.find(at.home[made_].key, hash_).id;
-            if (old != no_entry) {
-                return put_for(old, at.home, evicts);
-            }
-            at.home.make_room();
-            if (!claim_.cover(1, weight_) && !(evicts && evict(at.home) && claim_.cover(1, weight_))) {
-                return false;
-            }
-            claim_.use(weight_);
-            at.home.insert(std::exchange(made_, no_entry), hash_);
-            return true;
-        }
-
-        [[nodiscard]] bool put_for(entry_id old, shard& home, bool evicts) noexcept {
-            const auto before = home.weight_of(old);
-            const auto more = weight_ - std::min(weight_, before);
-            if (!claim_.cover(0, more)) {
-                if (!evicts) {
-                    return false;
-                }
-                home.withhold(old);
-                const bool evicted = evict(home);
-                home.admit(old, hash_);
-                if (!evicted || !claim_.cover(0, more)) {
-                    return false;
-                }
-            }
-            claim_.add(before);
-            claim_.use(weight_);
-            home.replace(old, std::exchange(made_, no_entry), hash_,
-                         cause_of(home, old, removal_cause::replaced));
-            result_.displaced_ = true;
-            return true;
-        }
-
-        void give_up() noexcept {
-            store_.rejected_.fetch_add(1, std::memory_order_relaxed);
-            result_.displaced_ = true;
-            result_.refused_ = std::exchange(made_, no_entry);
-            result_.home_ = home_;
-        }
-
-        bool evict(shard& from) noexcept {
-            if (!from.can_evict()) {
-                return false;
-            }
-            store_.evict(from, claim_);
-            evicted_ = result_.displaced_ = true;
-            claim_.yield();
-            return true;
-        }
-
-        [[nodiscard]] entry_id make(shard& home) {
-            const bool expires = fresh_.expires != time_point::max() || store_.settings_.idle;
-            if (!expires) {
-                return home.make(std::move(key_), std::move(fresh_), hash_, weight_, {});
-            }
-            const auto id = home.make(std::move(key_), std::move(fresh_), hash_, weight_, Clock::now());
-            store_.times_out_.store(true, std::memory_order_relaxed);
-            return id;
-        }
-
-        memory_store& store_;
-        removed& result_;
-        const std::uint64_t hash_;
-        const std::size_t weight_;
-        store_budget::claim claim_;
-        const std::size_t home_;
-        K& key_;
-        entry<V>& fresh_;
-        entry_id made_ = no_entry;
-        bool evicted_ = false;
     };
 
     /// The cause of a removal: whatever drove an entry out, an expired one was no loss.
