@@ -177,8 +177,8 @@ public:
         store_->weigh_by(std::move(f));
     }
 
-    /// Has `f(key, value, cause)` called once for each entry that is removed, under no lock: before what the
-    /// write returned is gone, by the thread that wrote or another that writes just then. `f` must not
+    /// Has `f(key, value, cause)` called once for each entry that is removed, under no lock, by the thread
+    /// that wrote, before what the write returned is gone, or by another that writes just then. `f` must not
     /// throw, and may call the store. The entries that a store dies with are not removed. To be called
     /// before the first `set`, by one thread alone; else `std::logic_error`.
     template <std::invocable<const K&, const V&, removal_cause> F>
