@@ -41,7 +41,7 @@ struct memory_options {
 /// Nothing is evicted while it holds fewer than `capacity` entries, and there is room for the new one's
 /// weight, however the entries fall on the shards; an entry just set can be read at once. Operations on a key
 /// are O(1), amortised, and leave the store as it was if a hash, a comparison, a copy or an allocation
-/// throws.
+/// throws; only what a `set` has evicted before a comparison throws stays so.
 ///
 /// **Threads.** Any thread may call any operation, but for `weigh_by` and `on_removal`; moving and destroying
 /// a store are for one thread alone, and one moved from may only be assigned to and destroyed. Reads take no
