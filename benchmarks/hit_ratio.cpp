@@ -55,6 +55,17 @@ struct options {
     bool help = false;
 };
 
+template <class Number>
+Number parse_number(const std::string& what, const std::string& text) {
+    Number result{};
+    const auto* const end = text.data() + text.size();
+    const auto [after, error] = std::from_chars(text.data(), end, result);
+    if (error != std::errc() || after != end) {
+        throw std::invalid_argument(what + ": not a number: " + text);
+    }
+    return result;
+}
+
 options parse_options(std::span<char*> arguments) {
     options result;
     for (std::size_t i = 0; i != arguments.size(); ++i) {
@@ -72,7 +83,7 @@ options parse_options(std::span<char*> arguments) {
         } else if (name == "--policy") {
             result.policies.push_back(value());
         } else if (name == "--shards") {
-            result.shards = std::stoul(value());
+            result.shards = parse_number<std::size_t>("--shards", value());
         } else if (name == "--csv") {
             result.csv = value();
         } else if (name == "--no-zipf") {
@@ -245,15 +256,23 @@ table read_table(const std::filesystem::path& file) {
     for (auto n = first; n < best; ++n) {
         result.others.push_back(header[n]);
     }
+    if (result.others.empty()) {
+        throw std::invalid_argument(file.string() +
+                                    ": no policies between the columns cache_size and Belady");
+    }
     while (std::getline(in, line)) {
         const auto fields = split(line);
         if (fields.size() != header.size()) {
             throw std::invalid_argument(file.string() + ": not as many fields as columns: " + line);
         }
-        cell& c = result.cells.emplace_back(cell{
-            fields[name], std::stoul(fields[capacity]), std::stod(fields[lru]), std::stod(fields[best]), {}});
+        const auto ratio = [&](std::size_t n) { return parse_number<double>(file.string(), fields[n]); };
+        cell& c = result.cells.emplace_back(cell{fields[name],
+                                                 parse_number<std::size_t>(file.string(), fields[capacity]),
+                                                 ratio(lru),
+                                                 ratio(best),
+                                                 {}});
         for (auto n = first; n < best; ++n) {
-            c.others.push_back(std::stod(fields[n]));
+            c.others.push_back(ratio(n));
         }
     }
     return result;

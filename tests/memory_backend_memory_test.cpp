@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <thread>
 
 // Sanitizers have allocators of their own.
 #if defined(__has_feature)
@@ -145,6 +147,25 @@ TEST_CASE("a full store allocates no more") {
 std::size_t bytes_in_use() {
     const auto info = ::mallinfo2();
     return info.uordblks + info.hblkhd;
+}
+
+TEST_CASE("clearing an empty store again and again takes no memory, where another thread reads too") {
+    acache::memory_backend<std::string, std::string> store{10};
+    std::atomic<int> stage{0};
+    std::jthread reader([&] {
+        (void)store.get("");
+        stage = 1;
+        stage.notify_one();
+        stage.wait(1);
+    });
+    stage.wait(0);
+    const auto before = bytes_in_use();
+    for (int n = 0; n != 1000; ++n) {
+        store.clear();
+    }
+    CHECK(bytes_in_use() - before < 10'000);
+    stage = 2;
+    stage.notify_one();
 }
 
 TEST_CASE("an entry of two words takes less than forty bytes more, with all that finds, ranks and times it") {

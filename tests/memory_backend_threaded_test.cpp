@@ -1,6 +1,7 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
 #include <acache/lru.hpp>
 #include <acache/memory_backend.hpp>
+#include <acache/s3_fifo.hpp>
 
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
@@ -291,6 +292,27 @@ TEST_CASE("where another thread reads, few removed values live on, and none past
     CHECK(token.use_count() == 1);
     stage = 2;
     stage.notify_one();
+}
+
+TEST_CASE("any number of clears may wait for a reader") {
+    acache::memory_backend<int, int> store{memory_options{.capacity = 10, .shards = 1}};
+    store.set(1, entry<int>{1, {}});
+    std::atomic<int> stage{0};
+    std::jthread reader([&] {
+        store.read(1, store.hash_of(1), [&](auto...) {
+            stage = 1;
+            stage.notify_one();
+            stage.wait(1);
+        });
+    });
+    stage.wait(0);
+    for (int n = 0; n != 100'000; ++n) {
+        store.clear();
+    }
+    stage = 2;
+    stage.notify_one();
+    reader.join();
+    CHECK(store.metrics().size == 0);
 }
 
 TEST_CASE("heavy entries that two threads set at once do not wait for each other for ever") {

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -289,6 +290,99 @@ TEST_CASE("a weigher and a listener come before the first entry") {
     store.set(1, sized(1));
     CHECK_THROWS_AS(store.weigh_by([](int, const std::string&) { return 1; }), std::logic_error);
     CHECK_THROWS_AS(store.on_removal([](int, const std::string&, removal_cause) {}), std::logic_error);
+    store.erase(1);
+    CHECK_THROWS_AS(store.weigh_by([](int, const std::string&) { return 1; }), std::logic_error);
+}
+
+/// Does something when it is asked for the time, once.
+struct hooked_clock {
+    static acache::time_point now() noexcept {
+        if (const auto f = std::exchange(hook, nullptr)) {
+            f();
+        }
+        return acache::time_point{1h};
+    }
+    static inline std::function<void()> hook;
+};
+
+TEST_CASE("an entry that gets too heavy while it is stored is not stored, and no other goes for it") {
+    acache::memory_backend<int, int, acache::hash<int>, std::equal_to<>, acache::lru, hooked_clock> store{
+        memory_options{.shards = 2, .max_weight = 100}};
+    store.weigh_by([](int, int value) { return static_cast<std::size_t>(value); });
+    const auto fill = [&] {
+        store.resize_weight(100);
+        store.set(1, entry<int>{5, {}, acache::time_point{2h}});
+        store.set(2, entry<int>{95, {}});
+    };
+    for (const int key : {2, 3}) {
+        fill();
+        const auto rejected = store.metrics().rejected;
+        hooked_clock::hook = [&] { store.resize_weight(10); };
+        CHECK(store.set(key, entry<int>{96, {}}));
+        CHECK_FALSE(hooked_clock::hook);
+        CHECK(store.metrics().rejected == rejected + 1);
+        CHECK(store.size() <= 1);
+        CHECK(store.metrics().weight <= 10);
+        CHECK_FALSE(store.get(key));
+    }
+}
+
+struct throwing_move {
+    explicit throwing_move(std::size_t w) : weight(w) {}
+    throwing_move(const throwing_move&) = default;
+    throwing_move(throwing_move&& other) : weight(other.weight) {
+        if (moves_left >= 0 && moves_left-- == 0) {
+            throw std::runtime_error("moved");
+        }
+    }
+    ~throwing_move() {} // not trivial
+
+    std::size_t weight;
+    static inline int moves_left = -1;
+};
+
+TEST_CASE("a set that throws as it refuses its entry leaves the older one") {
+    acache::memory_backend<int, throwing_move> store{memory_options{.max_weight = 10}};
+    store.weigh_by([](int, const throwing_move& v) { return v.weight; });
+    store.set(1, entry<throwing_move>{throwing_move(5), {}});
+    int thrown = 0;
+    for (int left = 0;; ++left) {
+        entry<throwing_move> heavy{throwing_move(11), {}};
+        throwing_move::moves_left = left;
+        try {
+            store.set(1, std::move(heavy));
+            break;
+        } catch (const std::runtime_error&) {
+            ++thrown;
+            throwing_move::moves_left = -1;
+            CHECK(store.get(1));
+            CHECK(store.metrics().rejected == 0);
+        }
+    }
+    throwing_move::moves_left = -1;
+    CHECK(thrown >= 2);
+    CHECK_FALSE(store.get(1));
+    CHECK(store.metrics().rejected == 1);
+}
+
+struct unequal_key {
+    int n;
+    friend bool operator==(const unequal_key& a, const unequal_key& b) {
+        return a.n == 13 || b.n == 13 ? throw std::runtime_error("thirteen") : a.n == b.n;
+    }
+};
+struct same_hash {
+    std::size_t operator()(const unequal_key&) const { return 1; }
+};
+
+TEST_CASE("a value whose set throws is destroyed under no lock") {
+    acache::memory_backend<unequal_key, std::shared_ptr<void>, same_hash> store{memory_options{.shards = 1}};
+    store.set({1}, entry<std::shared_ptr<void>>{nullptr, {}});
+    bool destroyed = false;
+    std::shared_ptr<void> value(nullptr, [&](std::nullptr_t) { destroyed = store.metrics().size == 1; });
+    CHECK_THROWS_AS(store.set({13}, entry<std::shared_ptr<void>>{std::move(value), {}}), std::runtime_error);
+    CHECK(destroyed);
+    CHECK(store.size() == 1);
 }
 
 TEST_CASE("a weigher that throws leaves the store as it was") {

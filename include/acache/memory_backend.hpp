@@ -41,7 +41,7 @@ struct memory_options {
 /// Nothing is evicted while it holds fewer than `capacity` entries, and there is room for the new one's
 /// weight, however the entries fall on the shards; an entry just set can be read at once. Operations on a key
 /// are O(1), amortised, and leave the store as it was if a hash, a comparison, a copy or an allocation
-/// throws.
+/// throws; only what a `set` has evicted before a comparison throws stays so.
 ///
 /// **Threads.** Any thread may call any operation, but for `weigh_by` and `on_removal`; moving and destroying
 /// a store are for one thread alone, and one moved from may only be assigned to and destroyed. Reads take no
@@ -177,8 +177,8 @@ public:
         store_->weigh_by(std::move(f));
     }
 
-    /// Has `f(key, value, cause)` called once for each entry that is removed, under no lock: before what the
-    /// write returned is gone, by the thread that wrote or another that writes just then. `f` must not
+    /// Has `f(key, value, cause)` called once for each entry that is removed, under no lock, by the thread
+    /// that wrote, before what the write returned is gone, or by another that writes just then. `f` must not
     /// throw, and may call the store. The entries that a store dies with are not removed. To be called
     /// before the first `set`, by one thread alone; else `std::logic_error`.
     template <std::invocable<const K&, const V&, removal_cause> F>

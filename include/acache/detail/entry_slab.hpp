@@ -45,6 +45,8 @@ public:
 
     /// Whether there is a place to keep usage in. To be called before the first `make`.
     void keep_usage() noexcept { keeps_usage_ = true; }
+    /// Nothing was ever made.
+    [[nodiscard]] bool unused() const noexcept { return used_ == 0; }
 
     [[nodiscard]] Node& operator[](entry_id id) const noexcept { return part<Node>(id, 0); }
     /// The other part of the entry of this node, without a look at the directory.

@@ -264,19 +264,26 @@ private:
 
     /// Stores nothing; an older entry goes.
     void refuse(removed& result, K&& key, entry<V>&& fresh, std::uint64_t hash) {
-        result.displaced_ = true;
+        const bool stores = budget_.capacity() != 0;
         result.home_ = index_of(hash);
-        if (budget_.capacity() != 0) {
-            rejected_.fetch_add(1, std::memory_order_relaxed);
-        }
         writing at(*this, result.home_, result);
-        if (const auto old = at.home.find(key, hash).id; old != no_entry) {
-            budget_.release(1, at.home.weight_of(old));
-            at.home.remove(old, cause_of(at.home, old, removal_cause::replaced));
-        }
+        const auto old = at.home.find(key, hash).id;
         if constexpr (!trivial) {
             fresh.expires = time_point::max();
-            result.refused_ = at.home.make(std::move(key), std::move(fresh), hash, 0, {});
+            result.refused_ = at.home.make(std::move(key), std::move(fresh), hash, 0, Clock::now());
+        }
+        refused(result, at.home, old, stores);
+    }
+
+    /// Nothing is stored for a key, whose entry was `old`.
+    void refused(removed& result, shard& home, entry_id old, bool counts) noexcept {
+        result.displaced_ = true;
+        if (counts) {
+            rejected_.fetch_add(1, std::memory_order_relaxed);
+        }
+        if (old != no_entry) {
+            budget_.release(1, home.weight_of(old));
+            home.remove(old, cause_of(home, old, removal_cause::replaced));
         }
     }
 
@@ -435,9 +442,12 @@ private:
     }
 
     void check_unused(const char* what) const {
-        if (size() != 0) {
-            throw std::logic_error(std::string("acache: ") + what +
-                                   " was called on a store that holds entries; call it before the first set");
+        for (std::size_t i = 0; i != shard_count_; ++i) {
+            if (!shards_[i].unused()) {
+                throw std::logic_error(std::string("acache: ") + what +
+                                       " was called on a store that has been written to; call it before the "
+                                       "first set");
+            }
         }
     }
 

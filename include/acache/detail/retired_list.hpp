@@ -21,8 +21,14 @@ public:
         : first_(std::exchange(other.first_, no_entry)), last_(std::exchange(other.last_, no_entry)),
           count_(std::exchange(other.count_, 0)), tables_(std::move(other.tables_)) {}
     retired_list& operator=(retired_list&&) = delete;
+    ~retired_list() {
+        while (tables_ != nullptr) { // not by recursion: they may be many
+            tables_ = std::move(tables_->older);
+        }
+    }
 
     [[nodiscard]] bool empty() const noexcept { return first_ == no_entry && tables_ == nullptr; }
+    /// Of entries and tables.
     [[nodiscard]] std::size_t count() const noexcept { return count_; }
     [[nodiscard]] entry_id first() const noexcept { return first_; }
 
@@ -35,12 +41,8 @@ public:
     }
 
     void push(std::unique_ptr<bucket_index> table) noexcept {
-        auto* added = table.get();
-        auto older = std::exchange(tables_, std::move(table));
-        while (added->older != nullptr) {
-            added = added->older.get();
-        }
-        added->older = std::move(older);
+        link(std::move(table));
+        ++count_;
     }
 
     /// Takes over all that is in `other`, behind its own.
@@ -49,11 +51,11 @@ public:
         if (other.first_ != no_entry) {
             link(links, other.first_);
             last_ = other.last_;
-            count_ += other.count_;
         }
         if (other.tables_ != nullptr) {
-            push(std::move(other.tables_));
+            link(std::move(other.tables_));
         }
+        count_ += other.count_;
     }
 
     /// Calls `f(id, cause)` for each entry.
@@ -68,6 +70,16 @@ private:
     template <class Links>
     void link(Links& links, entry_id id) noexcept {
         (first_ == no_entry ? first_ : links[last_].next) = id;
+    }
+    void link(std::unique_ptr<bucket_index> tables) noexcept {
+        auto older = std::exchange(tables_, std::move(tables));
+        if (older != nullptr) {
+            auto* last = tables_.get();
+            while (last->older != nullptr) {
+                last = last->older.get();
+            }
+            last->older = std::move(older);
+        }
     }
 
     entry_id first_ = no_entry;

@@ -57,8 +57,10 @@ public:
         claim& operator=(const claim&) = delete;
         ~claim() { drop(); }
 
-        /// Sees that it is so much at least, if what is missing is free.
+        /// Sees that it is so much at least, if what is missing is free. What it had before counts only as
+        /// far as that is allowed still.
         [[nodiscard]] bool cover(std::size_t entries, std::size_t weight) noexcept {
+            yield();
             if (entries_ < entries && take(budget_.size_, budget_.capacity(), entries - entries_)) {
                 entries_ = entries;
             }

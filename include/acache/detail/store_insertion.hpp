@@ -37,8 +37,7 @@ public:
     store_insertion& operator=(const store_insertion&) = delete;
     ~store_insertion() {
         if (made_ != no_entry) {
-            const std::scoped_lock lock(store_.shards_[home_].mutex());
-            store_.shards_[home_].unmake(made_);
+            store_.shards_[home_].discard(made_); // under no lock
         }
     }
 
@@ -46,6 +45,9 @@ public:
     void run() {
         std::size_t barren = 0;
         for (auto donor = home_; !put(donor == home_);) {
+            if (weight_ > store_.budget_.max_weight()) { // of late
+                return give_up();
+            }
             barren = std::exchange(evicted_, false) ? 0 : barren + 1;
             if (barren > store_.shard_count_) {
                 if (store_.all_pinned()) {
@@ -107,11 +109,12 @@ private:
         return true;
     }
 
-    void give_up() noexcept {
-        store_.rejected_.fetch_add(1, std::memory_order_relaxed);
-        result_.displaced_ = true;
+    void give_up() {
+        writing at(store_, home_, result_);
+        const auto old = at.home.find(at.home[made_].key, hash_).id;
         result_.refused_ = std::exchange(made_, no_entry);
         result_.home_ = home_;
+        store_.refused(result_, at.home, old, true);
     }
 
     bool evict(shard& from) noexcept {

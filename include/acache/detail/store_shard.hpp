@@ -95,6 +95,8 @@ public:
         }
     }
     void keep_weights() noexcept { slab_.keep_usage(); }
+    /// No entry was ever made.
+    [[nodiscard]] bool unused() const noexcept { return slab_.unused(); }
     /// So many entries will be held, and `all` in the store; the table grows to suit them, no further. While
     /// the processor's caches hold a table, a third of it stays free: searches that end in the first
     /// bucket are guessed right by the processor. A larger one is kept denser, since it costs memory, and its
