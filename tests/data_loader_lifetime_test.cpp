@@ -22,7 +22,7 @@ enum class ending { context_first, loader_first, cache_first, drained };
 /// Everything that a scenario is about, so that its parts can go in any order.
 class world {
     using memory = acache::memory_backend<int, std::string, acache::hash<int>, std::equal_to<>,
-                                          acache::s3_fifo, kit::manual_clock>;
+                                          acache::turnstile, kit::manual_clock>;
     using scripted = kit::scripted_backend<int, std::string>;
 
 public:

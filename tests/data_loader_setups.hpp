@@ -226,7 +226,7 @@ enum class basis { alone, memory, scripted };
 /// A context, and what loaders stand on; one type for all, since each further one costs seconds to compile.
 class setup {
     using memory = acache::memory_backend<int, std::string, acache::hash<int>, std::equal_to<>,
-                                          acache::s3_fifo, kit::manual_clock>;
+                                          acache::turnstile, kit::manual_clock>;
     using scripted = kit::scripted_backend<int, std::string>;
 
 public:

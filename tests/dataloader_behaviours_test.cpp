@@ -395,7 +395,9 @@ TEST_CASE("dataloader: what the batch function throws reaches all its loads, as 
 
 TEST_CASE("dataloader: nobody has to take a result, not even one that is an error") {
     evens e;
-    { promise<int> ignored(e.context, e.loader.load(1)); }
+    {
+        promise<int> ignored(e.context, e.loader.load(1));
+    }
     CHECK_NOTHROW(run(e.context));
     CHECK(e.calls == calls_of<int>{{1}});
 }
@@ -602,17 +604,11 @@ TEST_CASE("dataloader: abuse: a batch of no keys is refused, zero is a key like 
 // What the model finds out at run time the compiler does here: no function, no keys, no promise of a list.
 using int_loader = acache::DataLoader<int, int>;
 template <class Loader>
-concept loads_nothing = requires(Loader& l) {
-    l.load();
-};
+concept loads_nothing = requires(Loader& l) { l.load(); };
 template <class Loader>
-concept loads_null = requires(Loader& l) {
-    l.load(nullptr);
-};
+concept loads_null = requires(Loader& l) { l.load(nullptr); };
 template <class Loader>
-concept loads_one_as_many = requires(Loader& l) {
-    l.load_many(1, 2, 3);
-};
+concept loads_one_as_many = requires(Loader& l) { l.load_many(1, 2, 3); };
 static_assert(!std::is_constructible_v<int_loader, asio::io_context&>);
 static_assert(!loads_nothing<int_loader> && !loads_null<int_loader> && !loads_one_as_many<int_loader>);
 

@@ -37,9 +37,7 @@ struct std::hash<fruit::pear> {
 namespace {
 
 template <class Hash>
-concept transparent = requires {
-    typename Hash::is_transparent;
-};
+concept transparent = requires { typename Hash::is_transparent; };
 
 TEST_CASE("a string, a view of it and a literal have one hash") {
     const acache::hash<std::string> hash;

@@ -2,6 +2,7 @@
 #include <acache/lru.hpp>
 #include <acache/memory_backend.hpp>
 #include <acache/s3_fifo.hpp>
+#include <acache/turnstile.hpp>
 
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
@@ -54,7 +55,7 @@ void on_four_threads(Work work) {
 }
 
 TEMPLATE_TEST_CASE("four threads that read, write, erase and clear see whole values within the capacity", "",
-                   acache::s3_fifo, acache::lru) {
+                   acache::turnstile, acache::lru) {
     const std::size_t capacity = GENERATE(1u, 3u, 50u, 2000u);
     const std::size_t shards = GENERATE(0u, 4u);
     CAPTURE(capacity, shards);
@@ -164,9 +165,10 @@ struct combination {
     using value = V;
     using policy = Policy;
 };
-using all_at_once = std::tuple<
-    combination<std::uint64_t, words, acache::s3_fifo>, combination<std::uint64_t, letters, acache::s3_fifo>,
-    combination<std::string, letters, acache::s3_fifo>, combination<std::string, words, acache::lru>>;
+using all_at_once = std::tuple<combination<std::uint64_t, words, acache::turnstile>,
+                               combination<std::uint64_t, letters, acache::s3_fifo>,
+                               combination<std::string, letters, acache::turnstile>,
+                               combination<std::string, words, acache::lru>>;
 
 TEMPLATE_LIST_TEST_CASE("readers see whole values of their own key, whatever is written meanwhile", "",
                         all_at_once) {

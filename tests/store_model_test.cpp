@@ -6,6 +6,7 @@
 #include <acache/lru.hpp>
 #include <acache/memory_backend.hpp>
 #include <acache/s3_fifo.hpp>
+#include <acache/turnstile.hpp>
 
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
@@ -308,7 +309,7 @@ private:
     held fresh_{};
 };
 
-TEMPLATE_TEST_CASE("a store agrees with a map, entries by number", "", acache::s3_fifo, acache::lru, fifo) {
+TEMPLATE_TEST_CASE("a store agrees with a map, entries by number", "", acache::turnstile, acache::lru, fifo) {
     const std::size_t capacity = GENERATE(1u, 2u, 7u, 100u, 1000u, 10'000u);
     const std::size_t shards = GENERATE(1u, 8u);
     CAPTURE(capacity, shards);
@@ -329,7 +330,8 @@ TEMPLATE_TEST_CASE("a store agrees with a map, entries by weight", "", acache::s
         .run();
 }
 
-TEMPLATE_TEST_CASE("a store agrees with a map, entries by their last use", "", acache::s3_fifo, acache::lru) {
+TEMPLATE_TEST_CASE("a store agrees with a map, entries by their last use", "", acache::turnstile,
+                   acache::lru) {
     const std::size_t capacity = GENERATE(5u, 300u, acache::unbounded);
     const auto idle = GENERATE(1ms, 100ms, 5s);
     CAPTURE(capacity, idle.count());

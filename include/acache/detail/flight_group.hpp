@@ -99,8 +99,8 @@ public:
     }
 
     /// A job that will `co_await body(job)`, where `body` is a `Body` made of `args`, and destroyed when that
-    /// is over. To be submitted to the board `to`, the group's where that is null. Without a timeout of its own
-    /// it has the group's.
+    /// is over. To be submitted to the board `to`, the group's where that is null. Without a timeout of its
+    /// own it has the group's.
     template <class Body, class... Args>
     [[nodiscard]] job_ptr make_job(std::optional<std::chrono::nanoseconds> timeout,
                                    std::shared_ptr<job_board> to, Args&&... args) {

@@ -26,8 +26,8 @@ asio::awaitable<void> run_jobs(load_runner& runner) {
         co_await runner.rest(std::move(running));
         running = runner.next();
         auto& job = static_cast<typename Group::job&>(*running);
-        // co_spawn lets only terminal cancellation through; loads may be cancelled in any way they support. And
-        // whatever the load before this one has set is set back.
+        // co_spawn lets only terminal cancellation through; loads may be cancelled in any way they support.
+        // And whatever the load before this one has set is set back.
         co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());
         co_await asio::this_coro::throw_if_cancelled(true);
         // A cancellation that came before the reset above is known by the flag alone.

@@ -4,8 +4,8 @@
 
 #include <acache/hash.hpp>
 #include <acache/memory_backend.hpp>
-#include <acache/s3_fifo.hpp>
 #include <acache/testing/manual_clock.hpp>
+#include <acache/turnstile.hpp>
 
 #include <functional>
 
@@ -13,7 +13,7 @@ namespace acache::testing {
 
 /// The default backend of a cache, on the clock that a test turns.
 template <class K, class V>
-using manual_backend = memory_backend<K, V, hash<K>, std::equal_to<>, s3_fifo, manual_clock>;
+using manual_backend = memory_backend<K, V, hash<K>, std::equal_to<>, turnstile, manual_clock>;
 
 } // namespace acache::testing
 
