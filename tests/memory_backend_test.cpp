@@ -2,6 +2,7 @@
 #include <acache/backend.hpp>
 #include <acache/lru.hpp>
 #include <acache/memory_backend.hpp>
+#include <acache/s3_fifo.hpp>
 
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
