@@ -229,7 +229,7 @@ TEST_CASE("a store works on after a clear") {
 
 TEST_CASE("removals are counted by cause, and expired entries as expired") {
     const auto past = test_clock::now() - 1ns;
-    backend<int, int> store{2};
+    backend<int, int, acache::lru> store{2};
     const auto removals = [&] { return store.metrics().removals; };
     store.set(1, made(1));
     store.set(1, made(2));
