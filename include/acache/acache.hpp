@@ -11,6 +11,7 @@
 #include <acache/data_loader.hpp>
 #include <acache/entry.hpp>
 #include <acache/error.hpp>
+#include <acache/eviction_policy.hpp>
 #include <acache/hash.hpp>
 #include <acache/key_format.hpp>
 #include <acache/load_context.hpp>
@@ -21,6 +22,7 @@
 #include <acache/options.hpp>
 #include <acache/s3_fifo.hpp>
 #include <acache/single_flight.hpp>
+#include <acache/turnstile.hpp>
 #include <acache/version.hpp>
 
 #endif
