@@ -172,7 +172,7 @@ struct over_memory {
     static constexpr bool remote = false;
     template <class K, class V>
     using backend =
-        acache::memory_backend<K, V, acache::hash<K>, std::equal_to<>, acache::s3_fifo, manual_clock>;
+        acache::memory_backend<K, V, acache::hash<K>, std::equal_to<>, acache::turnstile, manual_clock>;
 };
 struct over_script {
     static constexpr bool remote = true;

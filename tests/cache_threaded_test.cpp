@@ -393,7 +393,8 @@ TEST_CASE("A load may end on another executor while something else still has its
     std::atomic<int> loaded = 0;
     const auto load = [&](int key) -> asio::awaitable<int> {
         if (key % 2 == 0) {
-            asio::post(other, [mine = co_await asio::this_coro::executor] {
+            const asio::any_io_executor mine = co_await asio::this_coro::executor;
+            asio::post(other, [mine] {
                 for (int i = 0; i != 20; ++i) {
                     (void)asio::prefer(mine, asio::execution::outstanding_work.tracked);
                 }
