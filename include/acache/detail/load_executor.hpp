@@ -28,10 +28,14 @@ public:
     using serializer::serializer;
 
     /// Keeps the context at work, as often as it has been called more than `remove_work`.
-    void add_work() {
+    void add_work() noexcept {
         const std::lock_guard lock{mutex_};
         ++works_;
-        keep_work();
+        try {
+            keep_work();
+        } catch (...) {
+            return; // the context may run out of work early: executors are copied where nothing may throw
+        }
     }
     void remove_work() noexcept {
         const std::lock_guard lock{mutex_};

@@ -23,6 +23,8 @@ template <class Group>
 asio::awaitable<void> run_jobs(load_runner& runner) {
     running_job running;
     for (;;) {
+        // A cancellation that has come meanwhile does not keep it from resting, and the job from its end.
+        co_await asio::this_coro::throw_if_cancelled(false);
         co_await runner.rest(std::move(running));
         running = runner.next();
         auto& job = static_cast<typename Group::job&>(*running);
