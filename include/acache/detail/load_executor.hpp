@@ -40,7 +40,7 @@ public:
     void remove_work() noexcept {
         const std::lock_guard lock{mutex_};
         --works_;
-        keep_work();
+        end_work();
     }
 
     /// All work that there is now is the owner's.
@@ -54,7 +54,7 @@ public:
         } else {
             const std::lock_guard lock{mutex_};
             resting_works_ = own_works_;
-            keep_work();
+            end_work();
         }
     }
     /// Nobody else has the lane.
@@ -67,10 +67,14 @@ public:
     load_node_ptr node;
 
 private:
-    void keep_work() {
+    void end_work() noexcept {
         if (works_ <= resting_works_) {
             work_.reset();
-        } else if (!work_) {
+        }
+    }
+    void keep_work() {
+        end_work();
+        if (works_ > resting_works_ && !work_) {
             work_.emplace(asio::prefer(inner(), asio::execution::outstanding_work.tracked));
         }
     }
