@@ -3,7 +3,7 @@
 #define ACACHE_TURNSTILE_HPP
 
 #include <acache/detail/ghost_set.hpp>
-#include <acache/detail/index_list.hpp>
+#include <acache/detail/two_queues.hpp>
 #include <acache/eviction_policy.hpp>
 
 #include <algorithm>
@@ -39,52 +39,15 @@ namespace acache {
 ///
 /// Ghosts cost a little more than three bytes an entry. What they measure blurs in shards of more than
 /// 100,000 entries or so (see `detail::ghost_set`).
-class turnstile {
+class turnstile : public detail::two_queues {
 public:
-    class hook : public detail::index_links {
-        friend class turnstile;
-        std::uint32_t tag_ : detail::ghost_tag_bits = 0;
-        std::uint32_t in_main_ : 1 = 0;
-        std::atomic<std::uint8_t> reads_{0};
-    };
-    static_assert(sizeof(hook) == 12);
-
-    static constexpr bool concurrent_hits = true;
-
-    [[nodiscard]] bool empty() const noexcept { return held() == 0; }
-
     template <class Hooks>
     void insert(Hooks& hooks, entry_id id, std::uint64_t hash) noexcept {
         auto& entry = hooks[id];
-        entry.tag_ = detail::ghost_tag(hash) & detail::ghost_tag_mask;
-        entry.reads_.store(0, std::memory_order_relaxed);
-        entry.in_main_ = comes_back_in_time(entry.tag_);
+        entry.tag = detail::ghost_tag(hash) & detail::ghost_tag_mask;
+        entry.reads.store(0, std::memory_order_relaxed);
+        entry.in_main = comes_back_in_time(entry.tag);
         queue_of(entry).push_front(hooks, id);
-    }
-
-    template <class Hooks>
-    void hit(Hooks& hooks, entry_id id) noexcept {
-        // Two hits at once may count as one: cheaper than a read-modify-write, and near enough.
-        auto& reads = hooks[id].reads_;
-        const auto count = reads.load(std::memory_order_relaxed);
-        if (count < most_reads) {
-            reads.store(static_cast<std::uint8_t>(count + 1), std::memory_order_relaxed);
-        }
-    }
-
-    template <class Hooks>
-    void replace(Hooks& hooks, entry_id old, entry_id fresh) noexcept {
-        auto& from = hooks[old];
-        auto& to = hooks[fresh];
-        to.tag_ = from.tag_;
-        to.in_main_ = from.in_main_;
-        to.reads_.store(from.reads_.load(std::memory_order_relaxed), std::memory_order_relaxed);
-        queue_of(from).replace(hooks, old, fresh);
-    }
-
-    template <class Hooks>
-    void remove(Hooks& hooks, entry_id id) noexcept {
-        queue_of(hooks[id]).erase(hooks, id);
     }
 
     template <class Hooks>
@@ -104,12 +67,8 @@ public:
     void clear() noexcept { *this = {}; }
 
 private:
-    static constexpr std::uint8_t most_reads = 3;
     static constexpr std::size_t few = 32; // ghosts more, which only the smallest of stores notice, and need
     static constexpr double step = 2; // entries: more adapt sooner, and stray further around the best share
-
-    [[nodiscard]] std::size_t held() const noexcept { return small_.size() + main_.size(); }
-    detail::index_list& queue_of(const hook& entry) noexcept { return entry.in_main_ ? main_ : small_; }
 
     /// How many entries the small queue is to hold. The share is a fraction, as stores change size.
     [[nodiscard]] std::size_t small_size() const noexcept {
@@ -142,7 +101,7 @@ private:
 
     void remember(const hook& entry) noexcept {
         const auto all = held() + 1;
-        ghosts_.insert(entry.tag_, all + all / 2 + few);
+        ghosts_.insert(entry.tag, all + all / 2 + few);
         if (++in_period_ >= ghosts_.period()) {
             in_period_ = 0;
             ++period_;
@@ -156,14 +115,14 @@ private:
         const auto id = small_.back();
         auto& entry = hooks[id];
         const bool surplus = small_.size() > size;
-        const bool read = entry.reads_.load(std::memory_order_relaxed) != 0;
+        const bool read = entry.reads.load(std::memory_order_relaxed) != 0;
         small_.erase(hooks, id);
         if (!surplus && !(read && may_stay)) {
             remember(entry);
             return id;
         }
-        entry.reads_.store(0, std::memory_order_relaxed);
-        entry.in_main_ = surplus;
+        entry.reads.store(0, std::memory_order_relaxed);
+        entry.in_main = surplus;
         queue_of(entry).push_front(hooks, id);
         return no_entry;
     }
@@ -173,20 +132,18 @@ private:
     entry_id turn_main(Hooks& hooks, bool may_stay) noexcept {
         const auto id = main_.back();
         auto& entry = hooks[id];
-        const auto reads = entry.reads_.load(std::memory_order_relaxed);
+        const auto reads = entry.reads.load(std::memory_order_relaxed);
         ++hand_;
         main_.erase(hooks, id);
         if (reads == 0 || !may_stay) {
-            victims_.insert(entry.tag_, ghosts_.period());
+            victims_.insert(entry.tag, ghosts_.period());
             return id;
         }
-        entry.reads_.store(static_cast<std::uint8_t>(reads - 1), std::memory_order_relaxed);
+        entry.reads.store(static_cast<std::uint8_t>(reads - 1), std::memory_order_relaxed);
         main_.push_front(hooks, id);
         return no_entry;
     }
 
-    detail::index_list small_;
-    detail::index_list main_;
     detail::ghost_set<32> ghosts_;            // of the small queue: half as many again as entries, and a few
     detail::ghost_set<1> victims_;            // of the main queue: as many as are ghosts of age 0
     double share_ = 1 / 16.;                  // of the small queue
