@@ -2,6 +2,7 @@
 
 # Gives made-up measurements to REPORT and PICTURES, and looks at what they make of them. DIR is for files.
 cmake_minimum_required(VERSION 3.24)
+include(${CMAKE_CURRENT_LIST_DIR}/common/check_output.cmake)
 
 # Three rounds, the last of them on a machine that did something else too: neither the medians nor the ratio, which
 # is that of figures of one round, may show it.
@@ -37,19 +38,6 @@ b,10000,20000,2000,10%,0.5,0.52,0.48,0.4
 b,10000,20000,200,1%,0.5,0.45,0.5,0.4
 c,10000,20000,2000,10%,0.5,0.4,0.5,0.4999
 ")
-
-# Runs a program; its output has to match each of the patterns.
-function(check expected_status patterns)
-    execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE output ERROR_VARIABLE errors RESULT_VARIABLE status)
-    if(NOT status EQUAL expected_status)
-        message(FATAL_ERROR "${ARGN}: exit status ${status}\n${output}${errors}")
-    endif()
-    foreach(pattern IN LISTS patterns)
-        if(NOT output MATCHES "${pattern}")
-            message(FATAL_ERROR "${ARGN}: no \"${pattern}\" in\n${output}")
-        endif()
-    endforeach()
-endfunction()
 
 check(0 "try_get hit, 1 thread[ |]+flat map look-up[ |]+6.00[ |]+3.00[ |]+2.00[ |]+<= 2.5 [| ]+ok "
     ${REPORT} ${DIR}/results.csv)

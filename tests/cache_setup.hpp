@@ -2,6 +2,8 @@
 #ifndef ACACHE_TESTS_CACHE_SETUP_HPP
 #define ACACHE_TESTS_CACHE_SETUP_HPP
 
+#include "failures.hpp"
+
 #include <acache/async_cache.hpp>
 #include <acache/error.hpp>
 #include <acache/testing.hpp>
@@ -39,32 +41,6 @@ using acache::testing::manual_clock;
 using acache::testing::op;
 using acache::testing::stepper;
 using boost::system::error_code;
-
-/// What an exception says: its code if it has one.
-inline error_code code_of(const std::exception_ptr& failure) {
-    try {
-        if (failure) {
-            std::rethrow_exception(failure);
-        }
-    } catch (const boost::system::system_error& e) {
-        return e.code();
-    } catch (...) {
-    }
-    return {};
-}
-
-inline std::string text_of(const std::exception_ptr& failure) {
-    try {
-        if (failure) {
-            std::rethrow_exception(failure);
-        }
-    } catch (const std::exception& e) {
-        return e.what();
-    } catch (...) {
-        return "something that is no std::exception";
-    }
-    return {};
-}
 
 /// A coroutine that was begun on its own, and may be made to leave.
 template <class T>

@@ -2,6 +2,8 @@
 #ifndef ACACHE_TESTS_DATA_LOADER_SETUPS_HPP
 #define ACACHE_TESTS_DATA_LOADER_SETUPS_HPP
 
+#include "failures.hpp"
+
 #include <acache/acache.hpp>
 #include <acache/testing.hpp>
 
@@ -68,30 +70,16 @@ public:
         return *state_->value;
     }
 
-    /// The code of the `system_error` that the operation has thrown; none where it has not.
+    /// The code of what the operation has thrown; none where it has thrown nothing.
     [[nodiscard]] boost::system::error_code error() const {
         REQUIRE(state_->done);
-        try {
-            if (state_->failure) {
-                std::rethrow_exception(state_->failure);
-            }
-        } catch (const boost::system::system_error& e) {
-            return e.code();
-        }
-        return {};
+        return code_of(state_->failure);
     }
 
     /// The text of what the operation has thrown.
     [[nodiscard]] std::string what() const {
         REQUIRE(state_->done);
-        try {
-            if (state_->failure) {
-                std::rethrow_exception(state_->failure);
-            }
-        } catch (const std::exception& e) {
-            return e.what();
-        }
-        return "nothing thrown";
+        return text_of(state_->failure);
     }
 
 private:
@@ -115,32 +103,6 @@ private:
 
 template <class Where, class T>
 call(Where&, asio::awaitable<T>) -> call<T>;
-
-inline boost::system::error_code code_of(const std::exception_ptr& failure) {
-    try {
-        if (failure) {
-            std::rethrow_exception(failure);
-        }
-    } catch (const boost::system::system_error& e) {
-        return e.code();
-    } catch (...) {
-        return make_error_code(boost::system::errc::io_error);
-    }
-    return {};
-}
-
-template <class T>
-boost::system::error_code code_of(const load_result<T>& result) {
-    return result.has_error() ? code_of(result.error()) : boost::system::error_code();
-}
-
-inline std::string text_of(const std::exception_ptr& failure) {
-    try {
-        std::rethrow_exception(failure);
-    } catch (const std::exception& e) {
-        return e.what();
-    }
-}
 
 /// Where batches come from: it records the keys of each, parks them while it is held, and answers "v" and the
 /// key, or as it is told. It outlives the loaders that are made over it.

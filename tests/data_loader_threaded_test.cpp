@@ -1,4 +1,5 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#include "failures.hpp"
 #include "tsan_suppressions.hpp"
 
 #include <acache/acache.hpp>
@@ -81,15 +82,8 @@ struct outcome {
 
     void note(int key, const std::string& value) { ++(value == value_of(key) ? right : wrong); }
     void note(const std::exception_ptr& failure) {
-        try {
-            std::rethrow_exception(failure);
-        } catch (const boost::system::system_error& e) {
-            ++(e.code() == errc::closed                     ? closed
-               : e.code() == asio::error::operation_aborted ? cancelled
-                                                            : other);
-        } catch (...) {
-            ++other;
-        }
+        const auto code = code_of(failure);
+        ++(code == errc::closed ? closed : code == asio::error::operation_aborted ? cancelled : other);
     }
 };
 
