@@ -1,4 +1,6 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#include "sanitized.hpp"
+
 #include <acache/async_cache.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -18,15 +20,6 @@
 
 // How often a hit allocates. Asio allocates coroutine frames with aligned_alloc, which a counter on operator
 // new does not see, so the C library's functions are counted; sanitizers have functions of their own there.
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
 
 #if defined(__GLIBC__) && !defined(SANITIZED)
 

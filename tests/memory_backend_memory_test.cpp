@@ -1,4 +1,6 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#include "sanitized.hpp"
+
 #include <acache/memory_backend.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -16,15 +18,6 @@
 #include <string>
 #include <thread>
 
-// Sanitizers have allocators of their own.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED
-#endif
 #if defined(__GLIBC__) && !defined(SANITIZED)
 #if __GLIBC__ > 2 || __GLIBC_MINOR__ >= 33
 #define COUNTS_BYTES
