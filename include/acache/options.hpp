@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string_view>
 
 namespace acache {
@@ -32,23 +33,60 @@ struct cache_options {
     std::optional<std::chrono::nanoseconds> load_timeout = std::nullopt;
     /// Let a load whose callers have all left finish, joinable, and store; otherwise it is cancelled.
     bool finish_abandoned_loads = false;
-    /// Loads that run at the same time; more wait their turn, first come first served. Loads asked for
-    /// from inside a load do not count, nor do the batches of a DataLoader, which has a cap of its own.
+    /// Loads that run at the same time; more wait their turn, a load of each waiting key after the other.
+    /// Loads asked for from inside a load do not count, nor do the batches of a DataLoader, which has a cap
+    /// of its own.
     std::size_t max_concurrent_loads = unbounded;
+    /// Loads that may wait for their turn. Who asks for one more gets `errc::overloaded`, or a stale value
+    /// that `stale_if_error` lets him have.
+    std::size_t max_queued_loads = unbounded;
+
+    /// For so long after its freshness an entry is still served, at once, while one load in the background
+    /// renews it (RFC 5861). Counts from the end of the ttl.
+    std::chrono::nanoseconds stale_while_revalidate{0};
+    /// For so long after its freshness an entry is served in place of the error of a load that failed (RFC
+    /// 5861). Counts from the end of the ttl, whatever stale_while_revalidate is. "Not found" is an answer
+    /// and no error, and so is a cancellation.
+    std::chrono::nanoseconds stale_if_error{0};
+    /// How long a key whose load in the background has failed is not tried again; doubles with each further
+    /// failure up to `refresh_backoff_max`, each time shortened at random by a quarter at most. Meanwhile
+    /// stale values are served without a load.
+    std::chrono::nanoseconds refresh_backoff = std::chrono::seconds{1};
+    std::chrono::nanoseconds refresh_backoff_max = std::chrono::minutes{1};
+    /// Renews entries in the background before they expire, the likelier the nearer that is and the longer
+    /// their load took, so that hot keys never expire: XFetch (Vattani et al., VLDB 2015), of which this is
+    /// the beta. 0 never; 1 is best as a rule; more renews earlier. Entries then keep the time of their load.
+    double early_refresh = 0;
+    /// Each ttl is shortened at random by up to this share of it, so that entries made together do not
+    /// expire together. From 0 to less than 1.
+    double ttl_jitter = 0;
+    /// How long it is remembered that the source has no value for a key: a loader has thrown
+    /// `errc::not_found`, or returned an empty `std::optional<V>`. Not at all if left out.
+    std::optional<std::chrono::nanoseconds> negative_ttl = std::nullopt;
+    /// A caller who could have a stale value gets it after waiting so long for a load, which goes on.
+    std::optional<std::chrono::nanoseconds> soft_timeout = std::nullopt;
 };
 
-/// Options of one wrapped function, or of one get_or_load.
+/// Options of one wrapped function, or of one get_or_load. Those that a cache has too take the place of the
+/// cache's, and must be as those must.
 struct load_options {
-    /// Takes the place of the cache's ttl. Zero or negative is `std::invalid_argument`.
     std::optional<std::chrono::nanoseconds> ttl = std::nullopt;
-    /// Takes the place of the cache's load_timeout.
     std::optional<std::chrono::nanoseconds> load_timeout = std::nullopt;
+    std::optional<std::chrono::nanoseconds> stale_while_revalidate = std::nullopt;
+    std::optional<std::chrono::nanoseconds> stale_if_error = std::nullopt;
+    std::optional<std::chrono::nanoseconds> negative_ttl = std::nullopt;
+    std::optional<std::chrono::nanoseconds> soft_timeout = std::nullopt;
+    /// The value must not be older: it is loaded anew where it is, and a load under way is joined only if it
+    /// began no longer ago than this. Zero: a load of one's own.
+    std::optional<std::chrono::nanoseconds> max_age = std::nullopt;
 };
 
 /// Options of one `set`.
 struct entry_options {
     /// Takes the place of the cache's ttl. Zero or negative means: do not store, and an older entry goes.
     std::optional<std::chrono::nanoseconds> ttl = std::nullopt;
+    /// What the entry is tagged with; copied at once.
+    std::span<const std::string_view> tags = {};
 };
 
 /// Options of a warm-up.

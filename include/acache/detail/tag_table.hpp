@@ -2,42 +2,18 @@
 #ifndef ACACHE_DETAIL_TAG_TABLE_HPP
 #define ACACHE_DETAIL_TAG_TABLE_HPP
 
+#include <acache/detail/tag.hpp>
+
 #include <boost/intrusive/list.hpp>
-#include <boost/smart_ptr/intrusive_ptr.hpp>
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <mutex>
-#include <string>
 #include <string_view>
 #include <unordered_map>
 
 namespace acache::detail {
-
-/// Orders loads and invalidations of tags within a cache. A counter, since clocks stand still and go astray.
-using tag_stamp = std::uint64_t;
-
-/// A name that entries have in common.
-class tag : public boost::intrusive_ref_counter<tag> {
-public:
-    explicit tag(std::string_view name) : name_(name) {}
-
-    [[nodiscard]] const std::string& name() const noexcept { return name_; }
-    /// When the tag was last invalidated; 0 if never.
-    [[nodiscard]] tag_stamp invalidated() const noexcept {
-        return invalidated_.load(std::memory_order_acquire);
-    }
-
-private:
-    friend class tag_table;
-    const std::string name_;
-    std::atomic<tag_stamp> invalidated_ = 0;
-};
-
-using tag_ptr = boost::intrusive_ptr<tag>;
 
 /// The tags of one cache, and when each was last invalidated (contract C15). An entry keeps its tags, and the
 /// stamp of the moment when its load began: it is dead once a tag of it has a later one. So to invalidate a

@@ -1,0 +1,62 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_FRESHNESS_HPP
+#define ACACHE_DETAIL_FRESHNESS_HPP
+
+#include <acache/clock.hpp>
+#include <acache/entry.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+
+namespace acache::detail {
+
+/// How long after its freshness an entry may still be of use (RFC 5861). Counted both from the end of
+/// freshness, independent of each other.
+struct stale_windows {
+    std::chrono::nanoseconds while_revalidate{0};
+    std::chrono::nanoseconds if_error{0};
+
+    /// How long after its freshness an entry is to be kept.
+    [[nodiscard]] std::chrono::nanoseconds longest() const noexcept {
+        return std::max(while_revalidate, if_error);
+    }
+};
+
+/// What an entry is to a reader.
+enum class freshness : std::uint8_t {
+    dead,       ///< as good as not there
+    kept,       ///< of no use to this reader, but to a loader that asks what has changed since
+    if_error,   ///< better than an error
+    revalidate, ///< to be served at once, and renewed
+    fresh
+};
+
+/// What a reader demands.
+struct demand {
+    stale_windows windows;
+    /// No older than that, in whatever state.
+    std::optional<std::chrono::nanoseconds> max_age = std::nullopt;
+};
+
+[[nodiscard]] inline freshness judge(const entry_stamps& stamps, const entry_details* details, time_point now,
+                                     const demand& reader) noexcept {
+    if (stamps.expires <= now || (details != nullptr && details->invalidated())) {
+        return freshness::dead;
+    }
+    if (reader.max_age && now - stamps.created > *reader.max_age) {
+        return freshness::kept;
+    }
+    if (now < stamps.fresh_until) {
+        return freshness::fresh;
+    }
+    const auto stale_for = now - stamps.fresh_until;
+    return stale_for < reader.windows.while_revalidate ? freshness::revalidate
+           : stale_for < reader.windows.if_error       ? freshness::if_error
+                                                       : freshness::kept;
+}
+
+} // namespace acache::detail
+
+#endif
