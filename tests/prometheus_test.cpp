@@ -34,6 +34,13 @@ acache::cache_metrics some_metrics() {
     m.size = 12;
     m.weight = 13;
     m.in_flight = 14;
+    m.refreshes = 20;
+    m.early_refreshes = 5;
+    m.refresh_failures = 16;
+    m.stale_on_error = 17;
+    m.soft_timeouts = 18;
+    m.negative_hits = 19;
+    m.overloaded = 21;
     return m;
 }
 
@@ -73,6 +80,13 @@ TEST_CASE("every counter of a cache is one sample with its labels") {
              R"(acache_entries{cache="users"} 12)",
              R"(acache_weight{cache="users"} 13)",
              R"(acache_loads_in_flight{cache="users"} 14)",
+             R"(acache_refreshes_total{cache="users",entry="stale"} 15)",
+             R"(acache_refreshes_total{cache="users",entry="early"} 5)",
+             R"(acache_refresh_failures_total{cache="users"} 16)",
+             R"(acache_fallbacks_total{cache="users",load="error"} 17)",
+             R"(acache_fallbacks_total{cache="users",load="soft_timeout"} 18)",
+             R"(acache_negative_hits_total{cache="users"} 19)",
+             R"(acache_overloaded_total{cache="users"} 21)",
              "# TYPE acache_requests_total counter",
              "# TYPE acache_entries gauge",
              "# TYPE acache_load_duration_seconds histogram",
@@ -110,7 +124,7 @@ TEST_CASE("a page of several caches has each family once") {
             headers.push_back(line);
         }
     }
-    CHECK(headers.size() == 10);
+    CHECK(headers.size() == 15);
     CHECK(count_of(page, "# TYPE acache_requests_total counter") == 1);
     CHECK(count_of(page, R"(acache_entries{cache="users"} 12)") == 1);
     CHECK(count_of(page, R"(acache_entries{cache="orgs"} 0)") == 1);

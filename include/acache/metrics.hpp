@@ -68,6 +68,13 @@ struct cache_metrics {
     std::uint64_t loads = 0;            ///< keys whose load was started
     std::uint64_t load_failures = 0;    ///< loads that threw or timed out; cancelled ones do not count
     std::uint64_t backend_failures = 0; ///< backend operations that threw
+    std::uint64_t refreshes = 0;        ///< of the loads, those in the background that renewed an entry
+    std::uint64_t refresh_failures = 0; ///< of the load failures, those of such loads
+    std::uint64_t early_refreshes = 0;  ///< of the refreshes, those of entries that were still fresh
+    std::uint64_t stale_on_error = 0;   ///< callers given a stale value since the load had failed
+    std::uint64_t soft_timeouts = 0;    ///< callers given a stale value since the load took long
+    std::uint64_t negative_hits = 0;    ///< of the hits, those told a remembered failure
+    std::uint64_t overloaded = 0;       ///< loads refused since too many were waiting
     duration_histogram load_time;       ///< of loads that ended with a value or a failure
     removal_counts removals;
     std::uint64_t rejected = 0; ///< values not stored since they were heavier than the whole may be

@@ -24,7 +24,14 @@ enum class counter : std::uint8_t {
     coalesced,
     loads,
     load_failures,
-    backend_failures
+    backend_failures,
+    refreshes,
+    refresh_failures,
+    early_refreshes,
+    stale_on_error,
+    soft_timeouts,
+    negative_hits,
+    overloaded
 };
 
 /// The counters of one cache. Each thread counts in a cache line of its own, by a plain load and store, so a
@@ -62,6 +69,13 @@ public:
         metrics.loads = sum(counter::loads);
         metrics.load_failures = sum(counter::load_failures);
         metrics.backend_failures = sum(counter::backend_failures);
+        metrics.refreshes = sum(counter::refreshes);
+        metrics.refresh_failures = sum(counter::refresh_failures);
+        metrics.early_refreshes = sum(counter::early_refreshes);
+        metrics.stale_on_error = sum(counter::stale_on_error);
+        metrics.soft_timeouts = sum(counter::soft_timeouts);
+        metrics.negative_hits = sum(counter::negative_hits);
+        metrics.overloaded = sum(counter::overloaded);
     }
 
 private:
@@ -73,7 +87,7 @@ private:
     }
 
     struct alignas(64) stripe {
-        std::array<std::atomic<std::uint64_t>, 8> cells{};
+        std::array<std::atomic<std::uint64_t>, 16> cells{};
     };
 
     const std::size_t own_;

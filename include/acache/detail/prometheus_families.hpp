@@ -4,6 +4,7 @@
 
 #include <acache/metrics.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -45,6 +46,20 @@ inline constexpr prometheus_sample prometheus_load_failures[] = {
     {"", [](const cache_metrics& m) { return m.load_failures; }}};
 inline constexpr prometheus_sample prometheus_backend_failures[] = {
     {"", [](const cache_metrics& m) { return m.backend_failures; }}};
+inline constexpr prometheus_sample prometheus_refreshes[] = {
+    {"stale", [](const cache_metrics& m) { return m.refreshes - std::min(m.early_refreshes, m.refreshes); }},
+    {"early", [](const cache_metrics& m) { return m.early_refreshes; }},
+};
+inline constexpr prometheus_sample prometheus_refresh_failures[] = {
+    {"", [](const cache_metrics& m) { return m.refresh_failures; }}};
+inline constexpr prometheus_sample prometheus_fallbacks[] = {
+    {"error", [](const cache_metrics& m) { return m.stale_on_error; }},
+    {"soft_timeout", [](const cache_metrics& m) { return m.soft_timeouts; }},
+};
+inline constexpr prometheus_sample prometheus_negative_hits[] = {
+    {"", [](const cache_metrics& m) { return m.negative_hits; }}};
+inline constexpr prometheus_sample prometheus_overloaded[] = {
+    {"", [](const cache_metrics& m) { return m.overloaded; }}};
 inline constexpr prometheus_sample prometheus_rejected[] = {
     {"", [](const cache_metrics& m) { return m.rejected; }}};
 inline constexpr prometheus_sample prometheus_entries[] = {
@@ -61,6 +76,16 @@ inline constexpr prometheus_family prometheus_families[] = {
     {"acache_load_failures_total", "counter", "Loads that threw or timed out.", "", prometheus_load_failures},
     {"acache_backend_failures_total", "counter", "Backend operations that threw.", "",
      prometheus_backend_failures},
+    {"acache_refreshes_total", "counter", "Loads in the background that renewed an entry.", "entry",
+     prometheus_refreshes},
+    {"acache_refresh_failures_total", "counter", "Such loads that threw or timed out.", "",
+     prometheus_refresh_failures},
+    {"acache_fallbacks_total", "counter", "Callers given a stale value, by what the load did.", "load",
+     prometheus_fallbacks},
+    {"acache_negative_hits_total", "counter", "Hits that told a remembered failure.", "",
+     prometheus_negative_hits},
+    {"acache_overloaded_total", "counter", "Loads refused since too many were waiting.", "",
+     prometheus_overloaded},
     {"acache_removals_total", "counter", "Entries removed, by cause.", "cause", prometheus_removals},
     {"acache_rejected_total", "counter", "Values not stored since they were too heavy.", "",
      prometheus_rejected},
