@@ -59,7 +59,7 @@ struct version {
     event born;
     event ended = never;
     /// When its flight was over, as far as that can be told: no later than when one of those who waited for it
-    /// had its value.
+    /// had its value or error.
     event landed = never;
     /// One of those has it.
     bool is_known = false;
@@ -126,16 +126,14 @@ public:
 
     /// Why the operation may not fail for `key` with the error of that number.
     [[nodiscard]] const char* why_not_fail(const operation& c, int key, int error) const {
-        const auto load = std::find_if(versions_.begin(), versions_.end(), [&](const version& v) {
-            return v.key == key && v.is == version::status::failed && v.error == error;
-        });
-        if (load == versions_.end()) {
+        const version* load = find_failed(key, error);
+        if (load == nullptr) {
             return "no load of the key failed with that error";
         }
         if (c.how == access::loads && load->by != c.id) {
             return "a refresh fails as its own load does";
         }
-        if (!could_join(c, std::min(load->ended, fenced_while_loading(*load)))) {
+        if (!could_join(c, std::min(load->landed, fenced_while_loading(*load)))) {
             return "the load that failed had ended or was fenced when the caller came";
         }
         return nullptr;
@@ -189,10 +187,17 @@ public:
             v.landed = v.ended;
         }
     }
-    void end(version& v, version::status as, int error = 0) {
+    void fail(version& v, int error, bool in_batch = false) {
         v.ended = tick();
-        v.is = as;
+        v.is = version::status::failed;
         v.error = error;
+        if (stores_at_once_ || !in_batch) {
+            v.landed = v.ended; // else the flight ends with the batch, when its values are stored
+        }
+    }
+    void give_up(version& v) {
+        v.ended = v.landed = tick();
+        v.is = version::status::given_up;
     }
     [[nodiscard]] const version* find_version(int number) const {
         const auto i = static_cast<std::size_t>(number - 1);
@@ -219,6 +224,12 @@ public:
         }
     }
 
+    /// The operation has failed with that error: the flight is over.
+    void got_error(int key, int error) {
+        version& v = versions_[static_cast<std::size_t>(find_failed(key, error)->number - 1)];
+        v.landed = std::min(v.landed, tick());
+    }
+
     /// Nothing goes on in the background any more.
     void is_quiet() {
         for (change& c : changes_) {
@@ -232,6 +243,13 @@ private:
     /// Whether the operation may be one of those that wait for a load which could be joined until `end`.
     [[nodiscard]] static bool could_join(const operation& c, event end) {
         return (c.how == access::joins || c.how == access::loads) && c.began < end;
+    }
+
+    [[nodiscard]] const version* find_failed(int key, int error) const {
+        const auto it = std::find_if(versions_.begin(), versions_.end(), [&](const version& v) {
+            return v.key == key && v.is == version::status::failed && v.error == error;
+        });
+        return it == versions_.end() ? nullptr : &*it;
     }
 
     /// A write, or a load that was stored, replaced or removed the version before `at`.
@@ -272,7 +290,7 @@ private:
 
     /// Whether the key has certainly had a fresh value from `from` until now.
     [[nodiscard]] bool known_stored(int key, event from) const {
-        return std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
+        return reliable_ && std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
             return c.touches(key) && c.value != nullptr && c.settled < from && !removed_since(key, c.called) &&
                    !expired_since(key, c.value->born);
         });
