@@ -498,8 +498,8 @@ TEST_CASE("C04 a caller who is cancelled while the second level fails gets opera
     w.store->script().hold(op::get);
     const auto leaver = w.call(w.cache->get("a"));
     w.store->script().fail_next(op::get, std::runtime_error("down"));
-    w.store->script().release_one();
-    leaver.leave(); // the operation has gone on, and fails all the same
+    leaver.leave();
+    w.store->script().release_one(); // the cancellation is late: the operation goes on, and fails
     w.settle();
     CHECK(leaver.code() == asio::error::operation_aborted);
     CHECK(w.cache->metrics().backend_failures == 0);

@@ -95,11 +95,11 @@ private:
     std::vector<line> lines_;
 };
 
-/// One run: callers, each of which does a few operations one after the other, begin, leave and are resumed in an
-/// order that is drawn, while the clock goes on. What they get is held against the `history`.
+/// One run: callers, each of which does a few operations one after the other, begin, leave and are resumed in
+/// an order that is drawn, while the clock goes on. What they get is held against the `history`.
 ///
-/// To add an operation: a row of the table, and a member function that makes the call and hands on what came of
-/// it to `saw`, `missed`, `failed`, or to a `change`.
+/// To add an operation: a row of the table, and a member function that makes the call and hands on what came
+/// of it to `saw`, `missed`, `failed`, or to a `change`.
 template <class Kind>
 class run {
 public:
@@ -107,7 +107,7 @@ public:
     using cache_type = acache::async_cache<int, int, backend>;
 
     run(std::uint64_t seed, setup s)
-        : random_(seed), setup_(s), history_(!Kind::remote, !s.backend_fails), keys_(between(1, 4)),
+        : random_(seed), setup_(s), history_(!Kind::remote, !s.backend_fails), keys_(between(1, most_keys)),
           finish_abandoned_(chance(4)) {
         manual_clock::reset();
         const acache::cache_options options{.ttl = ttl,
@@ -148,20 +148,23 @@ private:
 
     // ---- The operations ----------------------------------------------------------------------------------
 
-    static constexpr std::array<row, 12> table{{
-        {"get_or_load", access::joins, 30, 1, &run::get_or_load},
-        {"lookup", access::joins, 10, 1, &run::lookup},
-        {"get", access::reads, 10, 1, &run::get},
-        {"try_get", access::reads, Kind::remote ? 0 : 10, 1, &run::try_get},
-        {"get_many", access::reads, 3, 3, &run::get_many},
-        {"get_many_or_load", access::joins, 8, 3, &run::get_many_or_load},
-        {"load", access::joins, 10, 1, &run::load},
-        {"load_many", access::joins, 3, 3, &run::load_many},
-        {"refresh", access::loads, 8, 1, &run::refresh},
-        {"set", access::writes, 7, 1, &run::set},
-        {"invalidate", access::writes, 7, 1, &run::invalidate},
-        {"clear", access::writes, 2, 1, &run::clear},
-    }};
+    static const std::array<row, 12>& table() {
+        static constexpr std::array<row, 12> rows{{
+            {"get_or_load", access::joins, 30, 1, &run::get_or_load},
+            {"lookup", access::joins, 10, 1, &run::lookup},
+            {"get", access::reads, 10, 1, &run::get},
+            {"try_get", access::reads, Kind::remote ? 0 : 10, 1, &run::try_get},
+            {"get_many", access::reads, 3, 3, &run::get_many},
+            {"get_many_or_load", access::joins, 8, 3, &run::get_many_or_load},
+            {"load", access::joins, 10, 1, &run::load},
+            {"load_many", access::joins, 3, 3, &run::load_many},
+            {"refresh", access::loads, 8, 1, &run::refresh},
+            {"set", access::writes, 7, 1, &run::set},
+            {"invalidate", access::writes, 7, 1, &run::invalidate},
+            {"clear", access::writes, 2, 1, &run::clear},
+        }};
+        return rows;
+    }
 
     asio::awaitable<void> get_or_load(operation& c, std::vector<int> keys) {
         loader_function loader{this, c.id};
@@ -180,7 +183,8 @@ private:
         }
         using enum acache::lookup_source;
         if (found.source == loaded ? v->by != c.id : v->by == c.id) {
-            wrong(c, keys[0], found.value, "lookup took its own load's value for another's, or the other way");
+            wrong(c, keys[0], found.value,
+                  "lookup took its own load's value for another's, or the other way");
         }
         if (found.source == hit && v->expires <= c.began_at) {
             wrong(c, keys[0], found.value, "lookup called an expired value a hit");
@@ -291,7 +295,8 @@ private:
         change& change_;
     };
 
-    /// Who has asked the loader for some keys, and not come back. One that has left may leave its flight behind.
+    /// Who has asked the loader for some keys, and not come back. One that has left may leave its flight
+    /// behind.
     class batch_wait {
     public:
         batch_wait(run& self, const operation& c, const std::vector<int>& keys)
@@ -485,8 +490,8 @@ private:
         } catch (const boost::system::system_error& e) {
             const bool aborted = e.code() == asio::error::operation_aborted;
             trace_.note(history_.tick(), aborted ? "left" : "got an error", c.id, key);
-            const bool of_backend = setup_.backend_fails && c.how == access::writes &&
-                                    e.code() == asio::error::connection_reset;
+            const bool of_backend =
+                setup_.backend_fails && c.how == access::writes && e.code() == asio::error::connection_reset;
             if (!of_backend && !(aborted && c.cancelled)) {
                 wrong(c, key, 0, "an error that is none of its own: " + e.code().message());
             }
@@ -602,9 +607,8 @@ private:
                 settle();
             }
         }
-        constexpr const row* read = &table[4];
-        static_assert(read->max_keys != 1 && read->how == access::reads);
-        begin_caller(read);
+        static constexpr row reads_all{"get_many", access::reads, 1, most_keys, &run::get_many};
+        begin_caller(&reads_all);
         settle();
         for (const caller& who : callers_) {
             check(who.completions == 1, "a caller has not come to its end, or has twice");
@@ -656,16 +660,16 @@ private:
 
     [[nodiscard]] const row& draw_row() {
         int all = 0;
-        for (const row& r : table) {
+        for (const row& r : table()) {
             all += r.weight;
         }
         int left = between(0, all - 1);
-        for (const row& r : table) {
+        for (const row& r : table()) {
             if ((left -= r.weight) < 0) {
                 return r;
             }
         }
-        return table.front();
+        return table().front();
     }
 
     [[nodiscard]] std::vector<int> all_keys() const {
@@ -681,13 +685,15 @@ private:
         std::vector<int> keys = all_keys();
         const int count = between(1, std::min(most, keys_));
         for (int i = 0; i != count; ++i) {
-            std::swap(keys[static_cast<std::size_t>(i)], keys[static_cast<std::size_t>(between(i, keys_ - 1))]);
+            std::swap(keys[static_cast<std::size_t>(i)],
+                      keys[static_cast<std::size_t>(between(i, keys_ - 1))]);
         }
         keys.resize(static_cast<std::size_t>(count));
         return keys;
     }
 
     static constexpr std::chrono::seconds ttl = 10s;
+    static constexpr int most_keys = 4;
 
     engine random_;
     const setup setup_;
@@ -697,7 +703,7 @@ private:
     const int keys_;
     const bool finish_abandoned_;
     /// Of each key, when those who wait for the loader began to.
-    std::array<std::set<event>, 4> waiting_since_;
+    std::array<std::set<event>, most_keys> waiting_since_;
     std::uint64_t lookups_ = 0;
     /// Reads that have not come back: one that is cancelled need not have been counted.
     std::uint64_t reads_cancelled_ = 0;

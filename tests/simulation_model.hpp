@@ -58,8 +58,8 @@ struct version {
     event earliest;
     event born;
     event ended = never;
-    /// When its flight was over, as far as that can be told: no later than when one of those who waited for it
-    /// had its value or error.
+    /// When its flight was over, as far as that can be told: no later than when one of those who waited for
+    /// it had its value or error.
     event landed = never;
     /// One of those has it.
     bool is_known = false;
@@ -95,8 +95,8 @@ struct change {
 
 class history {
 public:
-    /// `stores_at_once`: a load's value is stored in the step in which the load ends. `reliable`: what is loaded
-    /// and not fenced is stored, and what is stored is found.
+    /// `stores_at_once`: a load's value is stored in the step in which the load ends. `reliable`: what is
+    /// loaded and not fenced is stored, and what is stored is found.
     history(bool stores_at_once, bool reliable) : stores_at_once_(stores_at_once), reliable_(reliable) {}
 
     // ---- What a caller may see ---------------------------------------------------------------------------
@@ -291,9 +291,9 @@ private:
     /// Whether the key has certainly had a fresh value from `from` until now.
     [[nodiscard]] bool known_stored(int key, event from) const {
         return reliable_ && std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
-            return c.touches(key) && c.value != nullptr && c.settled < from && !removed_since(key, c.called) &&
-                   !expired_since(key, c.value->born);
-        });
+                   return c.touches(key) && c.value != nullptr && c.settled < from &&
+                          !removed_since(key, c.called) && !expired_since(key, c.value->born);
+               });
     }
     [[nodiscard]] bool removed_since(int key, event at) const {
         return std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {

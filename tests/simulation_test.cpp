@@ -8,8 +8,8 @@
 #include <iostream>
 #include <string>
 
-// Some thousands of short runs, each of which is drawn from its seed alone: what callers do and when, how long
-// loads and the backend take, when the clock goes on. What callers may see is in simulation_model.hpp.
+// Some thousands of short runs, each of which is drawn from its seed alone: what callers do and when, how
+// long loads and the backend take, when the clock goes on. What callers may see is in simulation_model.hpp.
 //
 // A run that fails prints its seed and what happened. To have one run alone, with its trace:
 //
