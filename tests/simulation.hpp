@@ -148,8 +148,8 @@ private:
 
     // ---- The operations ----------------------------------------------------------------------------------
 
-    static const std::array<row, 12>& table() {
-        static constexpr std::array<row, 12> rows{{
+    static const std::array<row, 14>& table() {
+        static constexpr std::array<row, 14> rows{{
             {"get_or_load", access::joins, 30, 1, &run::get_or_load},
             {"lookup", access::joins, 10, 1, &run::lookup},
             {"get", access::reads, 10, 1, &run::get},
@@ -161,7 +161,9 @@ private:
             {"refresh", access::loads, 8, 1, &run::refresh},
             {"set", access::writes, 7, 1, &run::set},
             {"invalidate", access::writes, 7, 1, &run::invalidate},
-            {"clear", access::writes, 2, 1, &run::clear},
+            {"clear", access::writes, 2, 0, &run::clear},
+            {"forget", access::writes, 3, 1, &run::forget},
+            {"forget_all", access::writes, 1, 0, &run::forget_all},
         }};
         return rows;
     }
@@ -274,11 +276,48 @@ private:
     }
 
     asio::awaitable<void> clear(operation& c, std::vector<int>) {
-        trace_.note(c.began, "clears all", c.id, every_key);
         const write w(history_, change::kind::removal, every_key, c);
         co_await cache_->clear();
         w.settle();
     }
+
+    /// The loader's `clear` and `clear_all` are in force when they return; a slow backend hears of it later.
+    asio::awaitable<void> forget(operation& c, std::vector<int> keys) {
+        const in_background erasure(*this, keys[0], c);
+        loader_->clear(keys[0]);
+        co_return;
+    }
+    asio::awaitable<void> forget_all(operation& c, std::vector<int>) {
+        const in_background erasure(*this, every_key, c);
+        loader_->clear_all();
+        co_return;
+    }
+
+    /// A removal that nobody waits for, from its call to its return.
+    class in_background {
+    public:
+        in_background(run& self, int key, const operation& c)
+            : self_(self), alone_(self.history_.quiet_in_background()),
+              change_(self.history_.add_change(change::kind::removal, key, c.began)) {
+            change_.in_background = Kind::remote;
+        }
+        in_background(const in_background&) = delete;
+        in_background& operator=(const in_background&) = delete;
+        ~in_background() {
+            if (alone_ && !self_.setup_.backend_fails) {
+                change_.settled = self_.history_.tick();
+            }
+            if (!Kind::remote) {
+                change_.ended = self_.history_.tick();
+            }
+        }
+
+    private:
+        run& self_;
+        /// A read does not wait for a second removal while one is under way: see fences_test.cpp.
+        const bool alone_;
+        change& change_;
+    };
 
     /// A write between its call and its end.
     class write {
@@ -546,6 +585,9 @@ private:
             const row& what = only != nullptr ? *only : draw_row();
             std::vector<int> keys = only != nullptr ? all_keys() : draw_keys(what.max_keys);
             operation& c = history_.began(what.name, what.how);
+            if (what.max_keys == 0) {
+                trace_.note(c.began, what.name, c.id, every_key);
+            }
             for (const int key : keys) {
                 trace_.note(c.began, what.name, c.id, key);
             }
@@ -558,7 +600,7 @@ private:
             }
             who.doing = nullptr;
             if (failure) {
-                failed(c, keys[0], failure);
+                failed(c, keys.empty() ? every_key : keys[0], failure);
             }
             if (c.cancelled) {
                 co_return;
@@ -680,10 +722,10 @@ private:
         return keys;
     }
 
-    /// So many different ones at most, and one at least.
+    /// So many different ones at most, and one at least; none for an operation on all.
     [[nodiscard]] std::vector<int> draw_keys(int most) {
         std::vector<int> keys = all_keys();
-        const int count = between(1, std::min(most, keys_));
+        const int count = most == 0 ? 0 : between(1, std::min(most, keys_));
         for (int i = 0; i != count; ++i) {
             std::swap(keys[static_cast<std::size_t>(i)],
                       keys[static_cast<std::size_t>(between(i, keys_ - 1))]);

@@ -88,6 +88,8 @@ struct change {
     /// When it was over, with success or without.
     event ended = never;
     const version* value = nullptr;
+    /// Nobody waits for it: it is over some time before `ended`.
+    bool in_background = false;
 
     [[nodiscard]] bool touches(int k) const { return key == k || key == every_key; }
     [[nodiscard]] bool fences() const { return is != kind::load; }
@@ -206,7 +208,7 @@ public:
     [[nodiscard]] const std::deque<version>& versions() const { return versions_; }
 
     change& add_change(change::kind is, int key, event called, const version* value = nullptr) {
-        return changes_.emplace_back(change{is, key, called, never, never, value});
+        return changes_.emplace_back(change{is, key, called, never, never, value, false});
     }
 
     /// The operation has got `v`, which it might have waited for: where it had to, the flight is over.
@@ -230,10 +232,14 @@ public:
         v.landed = std::min(v.landed, tick());
     }
 
+    [[nodiscard]] bool quiet_in_background() const {
+        return std::none_of(changes_.begin(), changes_.end(),
+                            [](const change& c) { return c.in_background && c.ended == never; });
+    }
     /// Nothing goes on in the background any more.
     void is_quiet() {
         for (change& c : changes_) {
-            if (c.settled != never && c.ended == never) {
+            if (c.in_background && c.ended == never) {
                 c.ended = tick();
             }
         }
@@ -264,7 +270,7 @@ private:
         event first = never;
         for (const change& c : changes_) {
             if (c.fences() && c.touches(v.key)) {
-                for (const event fence : {c.called, c.ended}) {
+                for (const event fence : {c.called, c.in_background ? never : c.ended}) {
                     if (v.born < fence && fence < v.ended) {
                         first = std::min(first, fence);
                     }
