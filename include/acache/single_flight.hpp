@@ -24,6 +24,7 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
+#include <variant>
 
 #include <acache/detail/push_warnings.hpp>
 
@@ -38,8 +39,7 @@ namespace acache {
 template <class K, class V, class Hash = hash<K>, class KeyEqual = std::equal_to<>,
           cache_clock Clock = coarse_clock>
 class single_flight {
-    struct done {}; // the value of a run that brings none
-    using value = std::conditional_t<std::is_void_v<V>, done, V>;
+    using value = std::conditional_t<std::is_void_v<V>, std::monostate, V>;
     using state = detail::flight_group<K, value, KeyEqual, Clock>;
 
 public:
