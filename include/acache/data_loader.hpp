@@ -7,6 +7,7 @@
 #include <acache/detail/checks.hpp>
 #include <acache/detail/compiler.hpp>
 #include <acache/detail/executor.hpp>
+#include <acache/detail/input_range.hpp>
 #include <acache/detail/loader_core.hpp>
 #include <acache/detail/loader_over.hpp>
 #include <acache/error.hpp>
@@ -18,7 +19,6 @@
 
 #include <concepts>
 #include <memory>
-#include <ranges>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -97,8 +97,8 @@ public:
     }
 
     /// A value or an error for each key, in their order; never throws for a key. Throws `errc::closed`.
-    template <std::ranges::input_range Keys = std::vector<K>>
-        requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
+    template <detail::input_range Keys = std::vector<K>>
+        requires std::convertible_to<detail::range_reference_t<Keys>, K>
     [[nodiscard]] boost::asio::awaitable<std::vector<load_result<V>>> load_many(Keys&& keys) {
         std::vector<K> list;
         for (auto&& key : keys) {

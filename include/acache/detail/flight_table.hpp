@@ -4,11 +4,11 @@
 
 #include <acache/detail/flight.hpp>
 #include <acache/detail/job_board.hpp>
+#include <acache/detail/job_flights.hpp>
 #include <acache/detail/load_job.hpp>
 #include <acache/detail/waiter.hpp>
 
 #include <boost/asio/execution_context.hpp>
-#include <boost/container/small_vector.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -41,7 +41,7 @@ public:
     public:
         using load_job::load_job;
         /// Complete when the job is submitted.
-        boost::container::small_vector<flight_ptr, 1> flights;
+        job_flights<flight_ptr> flights;
     };
     using flight_job_ptr = boost::intrusive_ptr<flight_job>;
 

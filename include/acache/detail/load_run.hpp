@@ -72,7 +72,8 @@ public:
         auto& group = this->group();
         running_job self(*this, group.shared_from_this());
         if (!runner) {
-            runner.reset(new load_runner(group.executor(), &run_jobs<Group>));
+            runner.reset(
+                new load_runner(group.executor(), [](load_runner& r) { return run_jobs<Group>(r); }));
         }
         runner->start(std::move(self), how);
     }

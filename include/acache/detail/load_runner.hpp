@@ -41,11 +41,11 @@ namespace acache::detail {
 /// with it.
 class load_runner : public boost::intrusive_ref_counter<load_runner> {
 public:
-    /// In a loop: rests, takes the next job, runs it.
-    using coroutine = asio::awaitable<void>(load_runner&);
-
-    load_runner(const asio::any_io_executor& executor, coroutine* run)
-        : lane_(new load_lane(executor)), run_(run) {}
+    /// `Run{}(runner)`, which has no state, is the coroutine: in a loop, it rests, takes the next job, runs
+    /// it.
+    template <class Run>
+    load_runner(const asio::any_io_executor& executor, Run)
+        : lane_(new load_lane(executor)), spawn_([](load_runner& self) { self.spawn<Run>(); }) {}
     load_runner(const load_runner&) = delete;
     load_runner& operator=(const load_runner&) = delete;
 
@@ -150,7 +150,7 @@ private:
     void prepare(const load_job& job) {
         lane_->node = job.node();
         if (!std::exchange(spawned_, true)) {
-            spawn();
+            spawn_(*this);
         }
         if (resting_) {
             lane_->end_rest_of_owner();
@@ -178,9 +178,10 @@ private:
         }
     }
 
+    template <class Run> // so that a file that only includes this does not compile Asio's part
     void spawn() {
         // The handler keeps the signal alive as long as the coroutine.
-        asio::co_spawn(load_executor(lane_), run_(*this),
+        asio::co_spawn(load_executor(lane_), Run{}(*this),
                        asio::bind_cancellation_slot(signal_.slot(), [self = boost::intrusive_ptr(this)](
                                                                         const std::exception_ptr&) {}));
         if (resting_) { // as it does by now, since it runs on this lane
@@ -193,7 +194,7 @@ private:
     static constexpr unsigned this_turn = 1;
 
     const load_lane_ptr lane_;
-    coroutine* const run_;
+    void (*const spawn_)(load_runner&);
     asio::cancellation_signal signal_;
     /// How many references to the lane there are when all executors are the coroutine's own.
     unsigned holders_ = 0;
