@@ -13,7 +13,7 @@ namespace acache::detail {
 /// and multiply, which spread some strides more evenly, make a hit a seventh slower.
 [[nodiscard]] constexpr std::uint64_t hash_mix(std::uint64_t h) noexcept {
     constexpr std::uint64_t multiplier = 0x8ebc6af09c88c6e3;
-    h ^= 0xe7037ed1a0b428db;
+    h ^= 0x1d8e4e27c47d124f;
 #ifdef __SIZEOF_INT128__
     __extension__ using wide = unsigned __int128;
     const wide product = static_cast<wide>(h) * multiplier;
