@@ -154,7 +154,6 @@ private:
         const Key& key;
         F& fn;
         std::size_t hash_value = Hash{}(detail::query_of(key));
-        typename state::job_ptr job = nullptr;
 
         [[nodiscard]] std::size_t hash() const noexcept { return hash_value; }
         [[nodiscard]] decltype(auto) query() const noexcept { return detail::query_of(key); }
@@ -162,11 +161,12 @@ private:
         [[nodiscard]] static bool found() noexcept { return false; }
         template <class Make>
         [[nodiscard]] auto add(Make make) {
-            job = self.template make_job<body<F>>(std::nullopt, nullptr, std::move(fn));
-            return make(job);
+            return make(self.template make_job<body<F>>(std::nullopt, nullptr, std::move(fn)));
         }
         static void joined() noexcept {}
-        void launch() { job->board().submit(*job); }
+        static void launch(typename state::flight_type& flight) {
+            flight.job->board().submit(*flight.job);
+        }
     };
 
     template <class Key, class F>

@@ -62,7 +62,7 @@ public:
             self_->count(counter::coalesced);
         }
     }
-    void launch() { batch_->launch(); }
+    void launch(typename State::flight_type&) { batch_->launch(); }
     /// The request has neither found an answer nor a flight to wait for.
     void fail(std::exception_ptr error) { error_ = std::move(error); }
 

@@ -72,9 +72,9 @@ public:
         auto& group = this->group();
         running_job self(*this, group.shared_from_this());
         if (!runner) {
-            runner.reset(new load_runner(group.executor(), &run_jobs<Group>));
+            runner = adopt(new load_runner(group.executor(), &run_jobs<Group>));
         }
-        runner->start(std::move(self), how);
+        load_runner::start(std::move(runner), std::move(self), how);
     }
 
     [[nodiscard]] bool loads_only() const noexcept override { return Body::loads_only && !timeout_; }

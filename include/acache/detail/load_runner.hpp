@@ -5,6 +5,7 @@
 #include <acache/detail/load_executor.hpp>
 #include <acache/detail/load_job.hpp>
 #include <acache/detail/parked_handler.hpp>
+#include <acache/detail/ref_count.hpp>
 #include <acache/detail/running_job.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -19,7 +20,6 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <boost/system/errc.hpp>
 
 #include <cstddef>
@@ -39,25 +39,27 @@ namespace acache::detail {
 /// what a load has changed. A runner whose executor somebody still has, such as a coroutine that a load has
 /// spawned on it and left behind, rests until nobody has it, since the load's name in the graph of waits goes
 /// with it.
-class load_runner : public boost::intrusive_ref_counter<load_runner> {
+class load_runner : public ref_count<load_runner> {
 public:
     /// In a loop: rests, takes the next job, runs it.
     using coroutine = asio::awaitable<void>(load_runner&);
 
+    /// With the reference of its maker.
     load_runner(const asio::any_io_executor& executor, coroutine* run)
-        : lane_(new load_lane(executor)), run_(run) {}
+        : ref_count(1), lane_(new load_lane(executor)), run_(run) {}
     load_runner(const load_runner&) = delete;
     load_runner& operator=(const load_runner&) = delete;
 
     /// Runs a job. For a new runner, and for one that rests and was taken off its list.
-    void start(running_job job, load_job::launch how) {
-        job->run_by(*this);
+    static void start(boost::intrusive_ptr<load_runner> runner, running_job job, load_job::launch how) {
+        job->run_by(*runner);
+        auto& lane = *runner->lane_;
         // On the lane, where alone the coroutine and its cancellation slot may be touched.
-        arrival go(*this, std::move(job));
+        arrival go(std::move(runner), std::move(job));
         if (const nesting here; how == load_job::launch::dispatched && here.allowed()) {
-            lane_->dispatch_here(std::move(go));
+            lane.dispatch_here(std::move(go));
         } else {
-            lane_->post(std::move(go));
+            lane.post(std::move(go));
         }
     }
 
@@ -108,7 +110,8 @@ private:
     /// too: nobody else knows of it.
     class arrival {
     public:
-        arrival(load_runner& runner, running_job job) noexcept : runner_(&runner), job_(std::move(job)) {}
+        arrival(boost::intrusive_ptr<load_runner> runner, running_job job) noexcept
+            : runner_(std::move(runner)), job_(std::move(job)) {}
         arrival(arrival&&) noexcept = default;
         arrival& operator=(arrival&&) = delete;
         ~arrival() {
