@@ -25,7 +25,7 @@ asio::awaitable<void> run_jobs(load_runner& runner) {
     for (;;) {
         // A cancellation that has come meanwhile does not keep it from resting, and the job from its end.
         co_await asio::this_coro::throw_if_cancelled(false);
-        co_await runner.rest(std::move(running));
+        co_await runner.rest(running);
         running = runner.next();
         auto& job = static_cast<typename Group::job&>(*running);
         // co_spawn lets only terminal cancellation through; loads may be cancelled in any way they support.

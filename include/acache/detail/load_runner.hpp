@@ -84,13 +84,11 @@ public:
 
     /// An operation to be `co_await`ed by its coroutine: ends the job that it has run, and returns when there
     /// is the next one.
-    [[nodiscard]] auto rest(running_job done) {
-        // Not in the operation, since those of older versions of Asio have to be copyable.
-        done_ = std::move(done);
+    [[nodiscard]] auto rest(running_job& done) {
         return asio::async_initiate<const asio::deferred_t&, void(error_code)>(
-            [this](auto handler) {
+            [this, &done](auto handler) {
                 handler_.keep(std::move(handler));
-                this->park(std::move(done_));
+                this->park(done);
             },
             asio::deferred);
     }
@@ -110,7 +108,7 @@ private:
     /// too: nobody else knows of it.
     class arrival {
     public:
-        arrival(boost::intrusive_ptr<load_runner> runner, running_job job) noexcept
+        arrival(boost::intrusive_ptr<load_runner> runner, running_job&& job) noexcept
             : runner_(std::move(runner)), job_(std::move(job)) {}
         arrival(arrival&&) noexcept = default;
         arrival& operator=(arrival&&) = delete;
@@ -160,14 +158,14 @@ private:
         }
     }
 
-    void take(running_job job) {
+    void take(running_job&& job) {
         job_ = std::move(job);
         if (std::exchange(resting_, false)) {
             handler_.call({});
         }
     }
 
-    void park(running_job done) {
+    void park(running_job& done) {
         resting_ = true;
         if (done) {
             // A load may have moved its coroutine to another executor, and ended there.
@@ -205,7 +203,6 @@ private:
     bool resting_ = false;
     parked_handler handler_;
     running_job job_;
-    running_job done_;
 };
 
 using load_runner_ptr = boost::intrusive_ptr<load_runner>;

@@ -124,7 +124,7 @@ private:
     template <class F>
     class turn {
     public:
-        turn(serializer& s, F f) : serializer_(&s), function_(std::move(f)) {}
+        turn(serializer& s, F&& f) : serializer_(&s), function_(std::move(f)) {}
         turn(turn&& other) noexcept = default;
         turn& operator=(turn&&) = delete;
         ~turn() {
