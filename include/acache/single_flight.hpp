@@ -177,12 +177,9 @@ private:
         if (caller.has_to_wait()) {
             co_await caller.wait();
         }
-        const auto& outcome = caller.flight()->outcome;
-        if (outcome.error) {
-            std::rethrow_exception(outcome.error);
-        }
+        const auto& result = caller.flight()->outcome.get();
         if constexpr (!std::is_void_v<V>) {
-            co_return *outcome.value;
+            co_return result;
         }
     }
 

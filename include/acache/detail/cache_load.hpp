@@ -14,7 +14,6 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -83,10 +82,7 @@ public:
             }
             return std::move(found_->value);
         }
-        if (flight->outcome.error) {
-            std::rethrow_exception(flight->outcome.error);
-        }
-        return *flight->outcome.value;
+        return flight->outcome.get();
     }
 
 private:

@@ -33,6 +33,14 @@ struct flight_outcome {
     /// Taken back by the loader whose batch it was part of, which has closed. Who has a loader of his own and
     /// only joined may go on with that.
     bool withdrawn = false;
+
+    /// The value. Throws the error.
+    [[nodiscard]] const V& get() const {
+        if (error) {
+            std::rethrow_exception(error);
+        }
+        return *value;
+    }
 };
 
 /// Hears that a flight has ended. Called with no lock held.
