@@ -43,7 +43,9 @@ public:
 
     [[nodiscard]] bool found() {
         if constexpr (State::store_type::answers_locally) {
-            found_ = std::move(self_->ask(*key_, hash_).found());
+            if (self_->keeps()) {
+                found_ = std::move(self_->ask(*key_, hash_).found());
+            }
         }
         if (found_ && !std::exchange(counted_, true)) {
             self_->count(counter::hits);

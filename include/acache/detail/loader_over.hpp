@@ -140,7 +140,7 @@ private:
     /// The way of a hit.
     void look(const K& key, std::optional<V>& value) {
         if constexpr (State::store_type::answers_locally) {
-            if (board_.admits(false) && state_->board.admits(false)) {
+            if (state_->keeps() && board_.admits(false) && state_->board.admits(false)) {
                 (void)state_->hit(
                     key, [&](auto&& found, time_point) { value.emplace(std::forward<decltype(found)>(found)); });
             }
