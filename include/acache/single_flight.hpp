@@ -164,9 +164,7 @@ private:
             return make(self.template make_job<body<F>>(std::nullopt, nullptr, std::move(fn)));
         }
         static void joined() noexcept {}
-        static void launch(typename state::flight_type& flight) {
-            flight.job->board().submit(*flight.job);
-        }
+        static void launch(typename state::flight_type& flight) { flight.job->board().submit(*flight.job); }
     };
 
     template <class Key, class F>

@@ -113,8 +113,8 @@ private:
     }
 
     static asio::awaitable<V> do_load(std::shared_ptr<loader_over> self, K key) {
-        // What a frame holds is paid for by each of the many that wait: what only they need who look, or enter,
-        // is in functions of its own, and one executor does for all turns of the loop.
+        // What a frame holds is paid for by each of the many that wait: what only they need who look, or
+        // enter, is in functions of its own, and one executor does for all turns of the loop.
         std::optional<V> value;
         self->look(key, value);
         if (value) {
@@ -141,8 +141,9 @@ private:
     void look(const K& key, std::optional<V>& value) {
         if constexpr (State::store_type::answers_locally) {
             if (state_->keeps() && board_.admits(false) && state_->board.admits(false)) {
-                (void)state_->hit(
-                    key, [&](auto&& found, time_point) { value.emplace(std::forward<decltype(found)>(found)); });
+                (void)state_->hit(key, [&](auto&& found, time_point) {
+                    value.emplace(std::forward<decltype(found)>(found));
+                });
             }
         }
     }
