@@ -58,9 +58,9 @@ public:
         using store = memory_backend<K, V, hash<K>, std::equal_to<>, turnstile, Clock>;
         using state = detail::cache_state<K, V, store>;
         const memory_options memory{.capacity = options.cache ? unbounded : 0, .shards = 1};
-        core_ =
-            make_core(std::make_shared<state>(detail::to_executor(where), store(memory), cache_options{}, 1),
-                      true, std::move(fn), options);
+        core_ = make_core(std::make_shared<state>(detail::to_executor(where), store(memory), cache_options{},
+                                                  1, options.cache),
+                          true, std::move(fn), options);
     }
 
     /// A loader over a cache, on its executor.
