@@ -297,14 +297,13 @@ private:
     class in_background {
     public:
         in_background(run& self, int key, const operation& c)
-            : self_(self), alone_(self.history_.quiet_in_background()),
-              change_(self.history_.add_change(change::kind::removal, key, c.began)) {
+            : self_(self), change_(self.history_.add_change(change::kind::removal, key, c.began)) {
             change_.in_background = Kind::remote;
         }
         in_background(const in_background&) = delete;
         in_background& operator=(const in_background&) = delete;
         ~in_background() {
-            if (alone_ && !self_.setup_.backend_fails) {
+            if (!self_.setup_.backend_fails) {
                 change_.settled = self_.history_.tick();
             }
             if (!Kind::remote) {
@@ -314,8 +313,6 @@ private:
 
     private:
         run& self_;
-        /// A read does not wait for a second removal while one is under way: see fences_test.cpp.
-        const bool alone_;
         change& change_;
     };
 

@@ -232,10 +232,6 @@ public:
         v.landed = std::min(v.landed, tick());
     }
 
-    [[nodiscard]] bool quiet_in_background() const {
-        return std::none_of(changes_.begin(), changes_.end(),
-                            [](const change& c) { return c.in_background && c.ended == never; });
-    }
     /// Nothing goes on in the background any more.
     void is_quiet() {
         for (change& c : changes_) {

@@ -210,9 +210,7 @@ private:
     /// In force from here on: reads that begin later wait for it.
     [[nodiscard]] turn_ptr begin_erasure(std::size_t line) {
         auto turn = std::make_unique<write_turns::turn>(state_->stored().erasures, line);
-        if (!turn->try_take()) {
-            return nullptr; // another one of the same key is under way, and reads wait for that
-        }
+        turn->share(); // reads wait for all that were asked for before
         return turn;
     }
 
