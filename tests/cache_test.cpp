@@ -493,6 +493,18 @@ TEST_CASE("A second level that fails costs a load, is counted, and recovers by i
     CHECK(w.cache->metrics().backend_failures == 4);
 }
 
+TEST_CASE("C04 a caller who is cancelled while the second level fails gets operation_aborted") {
+    world<over_script> w;
+    w.store->script().hold(op::get);
+    const auto leaver = w.call(w.cache->get("a"));
+    w.store->script().fail_next(op::get, std::runtime_error("down"));
+    leaver.leave();
+    w.store->script().release_one(); // the cancellation is late: the operation goes on, and fails
+    w.settle();
+    CHECK(leaver.code() == asio::error::operation_aborted);
+    CHECK(w.cache->metrics().backend_failures == 0);
+}
+
 TEST_CASE("A second level's failure to write or to remove is told to who asked for it") {
     world<over_script> w;
     auto script = w.store->script();

@@ -16,6 +16,7 @@
 #include <forward_list>
 #include <limits>
 #include <map>
+#include <ranges>
 #include <set>
 #include <string_view>
 #include <unordered_map>

@@ -1,6 +1,8 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
 #include "cache_setup.hpp"
 
+#include <acache/data_loader.hpp>
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -502,6 +504,31 @@ TEST_CASE("C08 after winning the slot the cache looks once more before it loads"
     const auto m = cache.metrics();
     CHECK(m.hits == 1);
     CHECK(m.misses == 0);
+}
+
+TEST_CASE("C27 a read after a loader's second clear comes after that one too") {
+    world<over_script> w;
+    const auto load_none = [](std::vector<std::string> keys) -> asio::awaitable<std::vector<int>> {
+        co_return std::vector<int>(keys.size());
+    };
+    acache::DataLoader loader{*w.cache, load_none};
+    auto script = w.store->script();
+    script.hold(op::erase);
+    script.hold(op::get);
+    loader.clear("a");
+    w.settle();
+    const auto written = w.call(w.cache->set("a", 1));
+    loader.clear("a");
+    const auto read = w.call(w.cache->get("a"));
+    script.release_one(op::erase); // the first removal; the write comes after it, and then the second
+    w.settle();
+    REQUIRE(written.done());
+    script.release_one(op::get);
+    w.settle();
+    script.let_pass(op::get);
+    script.release_all();
+    w.settle();
+    CHECK(read.value() == std::nullopt);
 }
 
 } // namespace

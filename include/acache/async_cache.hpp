@@ -11,6 +11,7 @@
 #include <acache/detail/cache_write.hpp>
 #include <acache/detail/compiler.hpp>
 #include <acache/detail/executor.hpp>
+#include <acache/detail/input_range.hpp>
 #include <acache/detail/keys.hpp>
 #include <acache/detail/warmup.hpp>
 #include <acache/lookup_result.hpp>
@@ -25,7 +26,6 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <ranges>
 #include <string_view>
 #include <type_traits>
 #include <unordered_map>
@@ -191,8 +191,8 @@ public:
     [[nodiscard]] boost::asio::awaitable<void> clear() { return detail::clear(state_); }
 
     /// The fresh values of those of `keys` that have one, in one operation where the backend can.
-    template <std::ranges::input_range Keys = std::vector<K>>
-        requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
+    template <detail::input_range Keys = std::vector<K>>
+        requires std::convertible_to<detail::range_reference_t<Keys>, K>
     [[nodiscard]] boost::asio::awaitable<value_map> get_many(Keys&& keys) {
         return detail::get_many<state, value_map>(state_, list(keys));
     }
@@ -201,8 +201,8 @@ public:
     /// `batch` in one call: a coroutine function of `std::span<const K>` or `std::vector<K>`; its results
     /// as `DataLoader` takes them. Throws `errc::closed`; an error of the batch function stands at each
     /// of its keys.
-    template <std::ranges::input_range Keys = std::vector<K>, class Batch>
-        requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
+    template <detail::input_range Keys = std::vector<K>, class Batch>
+        requires std::convertible_to<detail::range_reference_t<Keys>, K>
     [[nodiscard]] boost::asio::awaitable<result_map> get_many_or_load(Keys&& keys, Batch&& batch,
                                                                       load_options options = {}) {
         detail::check_batch_function<std::decay_t<Batch>, K, V>();
@@ -214,8 +214,8 @@ public:
 
     /// Loads those of `keys` that have no fresh entry and are not being loaded, at most `concurrency` at
     /// a time, and goes on past errors. Counts as one caller of each load it began.
-    template <std::ranges::input_range Keys = std::vector<K>, class Loader>
-        requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
+    template <detail::input_range Keys = std::vector<K>, class Loader>
+        requires std::convertible_to<detail::range_reference_t<Keys>, K>
     [[nodiscard]] boost::asio::awaitable<warmup_report<K>> warmup(Keys&& keys, Loader&& loader,
                                                                   warmup_options options = {}) {
         check_load<K, Loader>({});

@@ -5,6 +5,7 @@
 #include <acache/detail/cached_call.hpp>
 #include <acache/detail/checks.hpp>
 #include <acache/detail/compiler.hpp>
+#include <acache/detail/input_range.hpp>
 #include <acache/detail/warmup.hpp>
 #include <acache/lookup_result.hpp>
 #include <acache/options.hpp>
@@ -15,7 +16,6 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <ranges>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -108,7 +108,7 @@ public:
 
     /// Calls the function for those of `arguments` that have no fresh entry; see `async_cache::warmup`. The
     /// elements are the argument of a function that has one, and tuples of the arguments of others.
-    template <std::ranges::input_range Arguments>
+    template <detail::input_range Arguments>
     [[nodiscard]] boost::asio::awaitable<warmup_report<K>> warmup(Arguments&& arguments,
                                                                   warmup_options options = {}) const {
         detail::check_not_zero(options.concurrency, "concurrency");

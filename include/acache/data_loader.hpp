@@ -7,6 +7,7 @@
 #include <acache/detail/checks.hpp>
 #include <acache/detail/compiler.hpp>
 #include <acache/detail/executor.hpp>
+#include <acache/detail/input_range.hpp>
 #include <acache/detail/loader_core.hpp>
 #include <acache/detail/loader_over.hpp>
 #include <acache/error.hpp>
@@ -18,7 +19,6 @@
 
 #include <concepts>
 #include <memory>
-#include <ranges>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -58,9 +58,9 @@ public:
         using store = memory_backend<K, V, hash<K>, std::equal_to<>, turnstile, Clock>;
         using state = detail::cache_state<K, V, store>;
         const memory_options memory{.capacity = options.cache ? unbounded : 0, .shards = 1};
-        core_ =
-            make_core(std::make_shared<state>(detail::to_executor(where), store(memory), cache_options{}, 1),
-                      true, std::move(fn), options);
+        core_ = make_core(std::make_shared<state>(detail::to_executor(where), store(memory), cache_options{},
+                                                  1, options.cache),
+                          true, std::move(fn), options);
     }
 
     /// A loader over a cache, on its executor.
@@ -97,8 +97,8 @@ public:
     }
 
     /// A value or an error for each key, in their order; never throws for a key. Throws `errc::closed`.
-    template <std::ranges::input_range Keys = std::vector<K>>
-        requires std::convertible_to<std::ranges::range_reference_t<Keys>, K>
+    template <detail::input_range Keys = std::vector<K>>
+        requires std::convertible_to<detail::range_reference_t<Keys>, K>
     [[nodiscard]] boost::asio::awaitable<std::vector<load_result<V>>> load_many(Keys&& keys) {
         std::vector<K> list;
         for (auto&& key : keys) {

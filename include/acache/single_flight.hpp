@@ -154,7 +154,6 @@ private:
         const Key& key;
         F& fn;
         std::size_t hash_value = Hash{}(detail::query_of(key));
-        typename state::job_ptr job = nullptr;
 
         [[nodiscard]] std::size_t hash() const noexcept { return hash_value; }
         [[nodiscard]] decltype(auto) query() const noexcept { return detail::query_of(key); }
@@ -162,11 +161,10 @@ private:
         [[nodiscard]] static bool found() noexcept { return false; }
         template <class Make>
         [[nodiscard]] auto add(Make make) {
-            job = self.template make_job<body<F>>(std::nullopt, nullptr, std::move(fn));
-            return make(job);
+            return make(self.template make_job<body<F>>(std::nullopt, nullptr, std::move(fn)));
         }
         static void joined() noexcept {}
-        void launch() { job->board().submit(*job); }
+        static void launch(typename state::flight_type& flight) { flight.job->board().submit(*flight.job); }
     };
 
     template <class Key, class F>
@@ -177,12 +175,9 @@ private:
         if (caller.has_to_wait()) {
             co_await caller.wait();
         }
-        const auto& outcome = caller.flight()->outcome;
-        if (outcome.error) {
-            std::rethrow_exception(outcome.error);
-        }
+        const auto& result = caller.flight()->outcome.get();
         if constexpr (!std::is_void_v<V>) {
-            co_return *outcome.value;
+            co_return result;
         }
     }
 

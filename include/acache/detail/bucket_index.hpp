@@ -42,6 +42,14 @@ public:
         return places - places / 16;
     }
 
+    /// Whether `matches` holds for the first id that `find` would look at, which is as a rule the one wanted.
+    template <class Matches>
+    bool guess(std::uint32_t hash, Matches&& matches) const {
+        const index_bucket& home = buckets_[home_of(hash)];
+        const auto places = home.matching(index_bucket::tag_of(hash));
+        return places != 0 && matches(home.id_at(lowest(places)));
+    }
+
     /// The first id with this hash for which `matches(id)` holds, or `no_entry`. For readers and the writer.
     template <class Matches>
     entry_id find(std::uint32_t hash, Matches&& matches) const {

@@ -28,20 +28,24 @@ public:
     using K = typename State::key_type;
     using V = typename State::value_type;
 
-    /// A key that cannot be hashed fails alone, when it is entered.
-    batch_request(State& self, Batch& batch, K key) : self_(&self), batch_(&batch), key_(std::move(key)) {}
+    /// A key that cannot be hashed fails alone, when it is entered. `counted` says that the look-up counts no
+    /// more.
+    batch_request(State& self, Batch& batch, const K& key, bool counted = false)
+        : self_(&self), batch_(&batch), key_(&key), counted_(counted) {}
 
     /// Asked for once.
     [[nodiscard]] std::size_t hash() {
-        hash_ = self_->stored().hash(key_);
+        hash_ = self_->stored().hash(*key_);
         return hash_;
     }
-    [[nodiscard]] const K& query() const noexcept { return key_; }
+    [[nodiscard]] const K& query() const noexcept { return *key_; }
     [[nodiscard]] static bool replace() noexcept { return false; }
 
     [[nodiscard]] bool found() {
         if constexpr (State::store_type::answers_locally) {
-            found_ = std::move(self_->ask(key_, hash_).found());
+            if (self_->keeps()) {
+                found_ = std::move(self_->ask(*key_, hash_).found());
+            }
         }
         if (found_ && !std::exchange(counted_, true)) {
             self_->count(counter::hits);
@@ -62,7 +66,9 @@ public:
             self_->count(counter::coalesced);
         }
     }
-    void launch() { batch_->launch(); }
+    void launch(typename State::flight_type&) { batch_->launch(); }
+    /// The answer that `found` found.
+    [[nodiscard]] V& found_value() noexcept { return found_->value; }
     /// The request has neither found an answer nor a flight to wait for.
     void fail(std::exception_ptr error) { error_ = std::move(error); }
 
@@ -75,7 +81,7 @@ public:
             if (flight != nullptr) {
                 return load_result<V>(boost::system::in_place_value, *flight->outcome.value);
             }
-            return load_result<V>(boost::system::in_place_value, std::move(found_->value));
+            return load_result<V>(boost::system::in_place_value, std::move(found_value()));
         } catch (...) {
             return load_result<V>(boost::system::in_place_error, std::current_exception());
         }
@@ -84,11 +90,11 @@ public:
 private:
     State* self_;
     Batch* batch_;
-    K key_;
+    const K* key_;
     std::size_t hash_ = 0;
     std::optional<entry<V>> found_;
     std::exception_ptr error_;
-    bool counted_ = false;
+    bool counted_;
 };
 
 /// A batch of a single bulk operation.
@@ -134,8 +140,8 @@ asio::awaitable<Map> get_many_or_load(std::shared_ptr<State> self, std::vector<t
     bulk_batch<State, Fn> batch(*self, fn, options);
     std::vector<batch_request<State, bulk_batch<State, Fn>>> requests;
     requests.reserve(keys.size());
-    for (K& key : keys) {
-        requests.emplace_back(*self, batch, std::move(key));
+    for (const K& key : keys) {
+        requests.emplace_back(*self, batch, key);
     }
     const auto flights = co_await State::join_all(self, requests, batch);
     Map result;

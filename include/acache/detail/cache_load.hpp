@@ -14,7 +14,6 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <cstddef>
-#include <exception>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -52,9 +51,9 @@ public:
     template <class Make>
     [[nodiscard]] auto add(Make make) {
         using body = single_load<State, Load>;
-        job_ = self_.template make_job<body>(options_.load_timeout, nullptr, std::move(load_), options_,
-                                             mode_, lookup_tally<State>(self_, mode_.counts && !joined_));
-        auto flight = make(job_);
+        auto flight =
+            make(self_.template make_job<body>(options_.load_timeout, nullptr, std::move(load_), options_,
+                                               mode_, lookup_tally<State>(self_, mode_.counts && !joined_)));
         flight->listener = std::move(listener_);
         return flight;
     }
@@ -64,7 +63,7 @@ public:
             count(counter::coalesced);
         }
     }
-    void launch() { job_->board().submit(*job_); }
+    static void launch(typename State::flight_type& flight) { flight.job->board().submit(*flight.job); }
 
     /// What the caller gets.
     [[nodiscard]] lookup_result<V> result(const typename State::flight_type* flight, bool started) {
@@ -83,10 +82,7 @@ public:
             }
             return std::move(found_->value);
         }
-        if (flight->outcome.error) {
-            std::rethrow_exception(flight->outcome.error);
-        }
-        return *flight->outcome.value;
+        return flight->outcome.get();
     }
 
 private:
@@ -106,7 +102,6 @@ private:
     std::shared_ptr<flight_listener> listener_;
     const std::size_t hash_;
     std::optional<entry<V>> found_;
-    typename State::job_ptr job_;
     bool joined_ = false;
 };
 

@@ -10,7 +10,9 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <cstddef>
 #include <exception>
@@ -24,13 +26,14 @@
 
 namespace acache::detail {
 
-/// Counts what a backend operation threw, and goes on; but who was cancelled in it goes no further.
+/// Counts what a backend operation threw, and goes on; but who was cancelled in it goes no further, with
+/// `operation_aborted` whatever that backend throws then.
 template <class State>
 void count_backend_failure(State& self, const std::exception_ptr& failure,
                            const asio::cancellation_state& caller) {
     if (failure) {
         if (caller.cancelled() != asio::cancellation_type::none) {
-            std::rethrow_exception(failure);
+            throw boost::system::system_error(asio::error::operation_aborted);
         }
         self.count(counter::backend_failures);
     }

@@ -5,6 +5,7 @@
 #include <acache/detail/cache_load.hpp>
 #include <acache/detail/cached_key.hpp>
 #include <acache/detail/function_traits.hpp>
+#include <acache/detail/input_range.hpp>
 #include <acache/load_context.hpp>
 #include <acache/options.hpp>
 
@@ -92,7 +93,7 @@ struct cached_call {
     /// The kept arguments of each element of a range.
     template <class Range>
     [[nodiscard]] static auto keep_all(Range&& range) {
-        using element = std::ranges::range_reference_t<Range>;
+        using element = range_reference_t<Range>;
         const auto keep_one = [](auto&& each) {
             if constexpr (accepts<element>) {
                 return keep(std::forward<decltype(each)>(each));

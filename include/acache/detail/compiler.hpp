@@ -28,6 +28,13 @@ inline constexpr bool thread_sanitized = false;
 inline constexpr bool thread_sanitized = false;
 #endif
 
+/// Calls `f`, but never inline: what is seldom done would else make the usual way around it too long to be
+/// inlined itself. `f` should hold copies, lest variables of that way have to be in memory for it.
+template <class F>
+[[gnu::noinline, gnu::cold]] decltype(auto) out_of_line(F f) {
+    return f();
+}
+
 /// Whether an argument deduced as `T&&` may stand in an awaited expression.
 template <class T>
 inline constexpr bool awaitable_argument =

@@ -2,6 +2,7 @@
 #ifndef ACACHE_DETAIL_COUNTERS_HPP
 #define ACACHE_DETAIL_COUNTERS_HPP
 
+#include <acache/detail/compiler.hpp>
 #include <acache/detail/thread_slot.hpp>
 #include <acache/metrics.hpp>
 
@@ -42,13 +43,11 @@ public:
     counters() : own_(lines()), stripes_(std::make_unique<stripe[]>(own_ + shared)) {}
 
     void add(counter which, std::uint64_t count = 1) noexcept {
-        const auto slot = thread_slot::current();
-        const auto index = static_cast<std::size_t>(which);
-        if (slot < own_) {
-            auto& cell = stripes_[slot].cells[index];
-            cell.store(cell.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+        const auto slot = thread_slot::held();
+        if (slot < own_) [[likely]] {
+            add_alone(slot, which, count);
         } else {
-            stripes_[own_ + slot % shared].cells[index].fetch_add(count, std::memory_order_relaxed);
+            out_of_line([=, this] { add_elsewhere(which, count); });
         }
     }
 
@@ -80,6 +79,20 @@ public:
 
 private:
     static constexpr std::size_t shared = 4;
+
+    void add_alone(std::size_t slot, counter which, std::uint64_t count) noexcept {
+        auto& cell = stripes_[slot].cells[static_cast<std::size_t>(which)];
+        cell.store(cell.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
+    }
+    void add_elsewhere(counter which, std::uint64_t count) noexcept {
+        const auto slot = thread_slot::current();
+        if (slot < own_) {
+            add_alone(slot, which, count);
+        } else {
+            auto& cell = stripes_[own_ + slot % shared].cells[static_cast<std::size_t>(which)];
+            cell.fetch_add(count, std::memory_order_relaxed);
+        }
+    }
 
     static std::size_t lines() noexcept {
         const std::size_t cores = std::max(std::thread::hardware_concurrency(), 2U);

@@ -37,8 +37,11 @@ public:
         return has_record() ? record(r)->created : first(r);
     }
 
+    /// Whether the entry never expires, which can be told without the rest.
+    [[nodiscard]] bool lasts_for_ever() const noexcept { return life_ >> 29 == for_ever >> 61; }
+
     [[nodiscard]] time_point expires(const rest& r) const noexcept {
-        if (life_ >> 29 == for_ever >> 61) [[likely]] {
+        if (lasts_for_ever()) {
             return time_point::max();
         }
         return has_record() ? record(r)->expires : first(r) + length();

@@ -4,11 +4,11 @@
 
 #include <acache/clock.hpp>
 #include <acache/detail/load_job.hpp>
+#include <acache/detail/ref_count.hpp>
 #include <acache/detail/waiter.hpp>
 
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <boost/unordered/unordered_flat_set.hpp>
 
 #include <atomic>
@@ -33,6 +33,14 @@ struct flight_outcome {
     /// Taken back by the loader whose batch it was part of, which has closed. Who has a loader of his own and
     /// only joined may go on with that.
     bool withdrawn = false;
+
+    /// The value. Throws the error.
+    [[nodiscard]] const V& get() const {
+        if (error) {
+            std::rethrow_exception(error);
+        }
+        return *value;
+    }
 };
 
 /// Hears that a flight has ended. Called with no lock held.
@@ -45,10 +53,12 @@ public:
 /// One running load of one key. The job that runs it keeps it alive, and so does each caller.
 template <class K, class V>
 class flight
-    : public boost::intrusive_ref_counter<flight<K, V>>,
+    : public ref_count<flight<K, V>>,
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
-    flight(K k, std::size_t h, load_job_ptr j) : key(std::move(k)), hash(h), job(std::move(j)) {}
+    /// With the references of the job and of the caller that it is made for.
+    flight(K k, std::size_t h, load_job_ptr j)
+        : ref_count<flight>(2), key(std::move(k)), hash(h), job(std::move(j)) {}
 
     const K key;
     const std::size_t hash;

@@ -67,7 +67,7 @@ public:
             job.board().exempt(job);
         }
         if (started_) {
-            request.launch();
+            request.launch(**share_);
         }
     }
 

@@ -108,8 +108,8 @@ public:
             // Not an owner: whoever has a job that can still be submitted or cancelled has the group.
             to = std::shared_ptr<job_board>(std::shared_ptr<job_board>(), &board);
         }
-        return job_ptr(new load_run<flight_group, Body>(*this, timeout ? timeout : load_timeout_,
-                                                        std::move(to), std::forward<Args>(args)...));
+        return job_ptr(adopt(new load_run<flight_group, Body>(*this, timeout ? timeout : load_timeout_,
+                                                              std::move(to), std::forward<Args>(args)...)));
     }
 
     /// The way of a caller with many keys: requests are entered one by one, then `batch.launch()` submits the

@@ -4,11 +4,11 @@
 
 #include <acache/detail/flight.hpp>
 #include <acache/detail/job_board.hpp>
+#include <acache/detail/job_flights.hpp>
 #include <acache/detail/load_job.hpp>
 #include <acache/detail/waiter.hpp>
 
 #include <boost/asio/execution_context.hpp>
-#include <boost/container/small_vector.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -41,7 +41,7 @@ public:
     public:
         using load_job::load_job;
         /// Complete when the job is submitted.
-        boost::container::small_vector<flight_ptr, 1> flights;
+        job_flights<flight_ptr> flights;
     };
     using flight_job_ptr = boost::intrusive_ptr<flight_job>;
 
@@ -65,7 +65,8 @@ public:
     /// A request has `hash()`, `query()` (the key as it is looked up), `replace()` (fence the flight there is
     /// and make a new one), `found()` (a last look, under the lock, after which there is no gap before the
     /// flight is known to all), `add(make)` (chooses the job of a new flight and returns `make(job)`, under
-    /// the lock), and, for whoever enters it, `joined()` and `launch()` (submits that job).
+    /// the lock), and, for whoever enters it, `joined()` and `launch(flight)` (submits the job of that new
+    /// flight).
     template <class Request>
     [[nodiscard]] flight_ptr join_or_add(Request& request, bool& started) {
         orphan_guard orphan;
@@ -81,7 +82,7 @@ public:
             }
             if (!result && !request.found()) {
                 result = request.add(
-                    [&](const flight_job_ptr& j) { return make_flight(s, request.query(), hash, j); });
+                    [&](flight_job_ptr j) { return make_flight(s, request.query(), hash, std::move(j)); });
                 started = true;
             }
             if (result) {
@@ -338,17 +339,17 @@ private:
 
     // Wants the shard's mutex, and whatever guards the flights of the job.
     template <class Q>
-    [[nodiscard]] flight_ptr make_flight(shard_type& s, const Q& key, std::size_t hash,
-                                         const flight_job_ptr& j) {
-        flight_ptr made(new flight_type(K(key), hash, j));
-        j->flights.push_back(made);
+    [[nodiscard]] flight_ptr make_flight(shard_type& s, const Q& key, std::size_t hash, flight_job_ptr j) {
+        auto& job = *j;
+        flight_ptr made = adopt(new flight_type(K(key), hash, std::move(j)));
+        job.flights.push_back(adopt(made.get()));
         try {
             s.insert(*made);
         } catch (...) {
-            j->flights.pop_back();
+            job.flights.pop_back();
             throw;
         }
-        j->wanted.fetch_add(1, std::memory_order_relaxed);
+        job.wanted.fetch_add(1, std::memory_order_relaxed);
         return made;
     }
 

@@ -28,7 +28,7 @@ public:
     /// Never 0, which marks a free place.
     [[nodiscard]] static std::uint8_t tag_of(std::uint32_t hash) noexcept {
         const auto tag = static_cast<std::uint8_t>(hash);
-        return tag != 0 ? tag : std::uint8_t{1};
+        return static_cast<std::uint8_t>(tag + (tag == 0));
     }
 
     /// A bit for each place with this tag.

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -102,7 +103,7 @@ public:
         runner_list gone;
         wait_list idle;
         bool rests = false;
-        const wakeups::scope waking(wakeups_);
+        std::optional<wakeups::scope> waking;
         {
             const std::lock_guard lock{mutex_};
             job.stage_ = load_job::stage::ended; // from here on nobody can cancel it
@@ -114,6 +115,9 @@ public:
                 next_runner = run(*next);
             }
             take_if_idle(idle);
+            if (next || !gone.empty() || !idle.empty()) {
+                waking.emplace(wakeups_);
+            }
         }
         if (next) {
             try {

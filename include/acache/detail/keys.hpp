@@ -2,9 +2,8 @@
 #ifndef ACACHE_DETAIL_KEYS_HPP
 #define ACACHE_DETAIL_KEYS_HPP
 
+#include <acache/detail/kept_text.hpp>
 #include <acache/hash.hpp>
-
-#include <boost/container/small_vector.hpp>
 
 #include <concepts>
 #include <string_view>
@@ -12,10 +11,6 @@
 #include <utility>
 
 namespace acache::detail {
-
-/// A copy of a string-like key that needs no allocation up to a usual length.
-template <class Char>
-using kept_text = boost::container::small_vector<Char, 96 / sizeof(Char)>;
 
 template <class K, class Hash, class Q>
 concept transparent_query = requires(const Hash& hash, const std::remove_cvref_t<Q>& query) {
@@ -39,7 +34,7 @@ template <class K, class Hash, class Q>
         return K(std::move(key));
     } else if constexpr (text_query<K, Hash, Q>) {
         const typename string_key<K>::view text = key;
-        return kept_text<typename string_key<K>::view::value_type>(text.begin(), text.end());
+        return kept_text<typename string_key<K>::view::value_type>(text);
     } else if constexpr (transparent_query<K, Hash, Q> && !std::same_as<std::remove_cvref_t<Q>, K>) {
         return std::decay_t<Q>(std::forward<Q>(key));
     } else {
@@ -52,10 +47,9 @@ template <class Key>
 [[nodiscard]] const Key& query_of(const Key& key) noexcept {
     return key;
 }
-template <class Char, std::size_t N>
-[[nodiscard]] std::basic_string_view<Char>
-query_of(const boost::container::small_vector<Char, N>& key) noexcept {
-    return {key.data(), key.size()};
+template <class Char>
+[[nodiscard]] std::basic_string_view<Char> query_of(const kept_text<Char>& key) noexcept {
+    return key.view();
 }
 
 } // namespace acache::detail

@@ -3,11 +3,11 @@
 #define ACACHE_DETAIL_LOAD_JOB_HPP
 
 #include <acache/detail/load_node.hpp>
+#include <acache/detail/ref_count.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <atomic>
@@ -26,7 +26,7 @@ class load_runner;
 /// One run of a loader or of a batch function, for one or more flights. A `job_board` starts it, when its
 /// turn has come, and hears when it has ended; a `load_runner` runs it.
 class load_job
-    : public boost::intrusive_ref_counter<load_job>,
+    : public ref_count<load_job>,
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
     enum class stage : std::uint8_t { created, queued, running, ended };
@@ -34,8 +34,9 @@ public:
     /// has ended is posted, or a queue of loads that never suspend would nest as deep as it is long.
     enum class launch : std::uint8_t { dispatched, posted };
 
-    /// `board` is the one that this job will be submitted to.
-    explicit load_job(std::shared_ptr<job_board> board) : board_(std::move(board)), node_(new load_node) {}
+    /// With the reference of its maker. `board` is the one that this job will be submitted to.
+    explicit load_job(std::shared_ptr<job_board> board)
+        : ref_count(1), board_(std::move(board)), node_(adopt(new load_node)) {}
     load_job(const load_job&) = delete;
     load_job& operator=(const load_job&) = delete;
     virtual ~load_job() = default;

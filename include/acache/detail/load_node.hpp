@@ -2,10 +2,10 @@
 #ifndef ACACHE_DETAIL_LOAD_NODE_HPP
 #define ACACHE_DETAIL_LOAD_NODE_HPP
 
+#include <acache/detail/ref_count.hpp>
 #include <acache/error.hpp>
 
 #include <boost/smart_ptr/intrusive_ptr.hpp>
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -18,8 +18,11 @@ namespace acache::detail {
 /// A load as a node of the graph of who waits for whom. The graph spans all caches and loaders of the
 /// process: a cycle may lead through several. Only waits begun from inside a load make edges, so the one
 /// mutex is off every common way.
-class load_node : public boost::intrusive_ref_counter<load_node> {
+class load_node : public ref_count<load_node> {
 public:
+    /// With the reference of its maker.
+    load_node() noexcept : ref_count(1) {}
+
     /// Whether this load is `other` or waits for it, directly or through others.
     [[nodiscard]] bool leads_to(const load_node& other) {
         const std::lock_guard lock{mutex_};

@@ -25,7 +25,7 @@ asio::awaitable<void> run_jobs(load_runner& runner) {
     for (;;) {
         // A cancellation that has come meanwhile does not keep it from resting, and the job from its end.
         co_await asio::this_coro::throw_if_cancelled(false);
-        co_await runner.rest(std::move(running));
+        co_await runner.rest(running);
         running = runner.next();
         auto& job = static_cast<typename Group::job&>(*running);
         // co_spawn lets only terminal cancellation through; loads may be cancelled in any way they support.
@@ -72,9 +72,10 @@ public:
         auto& group = this->group();
         running_job self(*this, group.shared_from_this());
         if (!runner) {
-            runner.reset(new load_runner(group.executor(), &run_jobs<Group>));
+            runner =
+                adopt(new load_runner(group.executor(), [](load_runner& r) { return run_jobs<Group>(r); }));
         }
-        runner->start(std::move(self), how);
+        load_runner::start(std::move(runner), std::move(self), how);
     }
 
     [[nodiscard]] bool loads_only() const noexcept override { return Body::loads_only && !timeout_; }

@@ -5,6 +5,7 @@
 #include <acache/detail/load_executor.hpp>
 #include <acache/detail/load_job.hpp>
 #include <acache/detail/parked_handler.hpp>
+#include <acache/detail/ref_count.hpp>
 #include <acache/detail/running_job.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -19,7 +20,6 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
-#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <boost/system/errc.hpp>
 
 #include <cstddef>
@@ -39,25 +39,27 @@ namespace acache::detail {
 /// what a load has changed. A runner whose executor somebody still has, such as a coroutine that a load has
 /// spawned on it and left behind, rests until nobody has it, since the load's name in the graph of waits goes
 /// with it.
-class load_runner : public boost::intrusive_ref_counter<load_runner> {
+class load_runner : public ref_count<load_runner> {
 public:
-    /// In a loop: rests, takes the next job, runs it.
-    using coroutine = asio::awaitable<void>(load_runner&);
-
-    load_runner(const asio::any_io_executor& executor, coroutine* run)
-        : lane_(new load_lane(executor)), run_(run) {}
+    /// With the reference of its maker. `Run{}(runner)`, which has no state, is the coroutine: in a loop, it
+    /// rests, takes the next job, runs it.
+    template <class Run>
+    load_runner(const asio::any_io_executor& executor, Run)
+        : ref_count(1), lane_(new load_lane(executor)), spawn_([](load_runner& self) { self.spawn<Run>(); }) {
+    }
     load_runner(const load_runner&) = delete;
     load_runner& operator=(const load_runner&) = delete;
 
     /// Runs a job. For a new runner, and for one that rests and was taken off its list.
-    void start(running_job job, load_job::launch how) {
-        job->run_by(*this);
+    static void start(boost::intrusive_ptr<load_runner> runner, running_job job, load_job::launch how) {
+        job->run_by(*runner);
+        auto& lane = *runner->lane_;
         // On the lane, where alone the coroutine and its cancellation slot may be touched.
-        arrival go(*this, std::move(job));
+        arrival go(std::move(runner), std::move(job));
         if (const nesting here; how == load_job::launch::dispatched && here.allowed()) {
-            lane_->dispatch_here(std::move(go));
+            lane.dispatch_here(std::move(go));
         } else {
-            lane_->post(std::move(go));
+            lane.post(std::move(go));
         }
     }
 
@@ -82,13 +84,11 @@ public:
 
     /// An operation to be `co_await`ed by its coroutine: ends the job that it has run, and returns when there
     /// is the next one.
-    [[nodiscard]] auto rest(running_job done) {
-        // Not in the operation, since those of older versions of Asio have to be copyable.
-        done_ = std::move(done);
+    [[nodiscard]] auto rest(running_job& done) {
         return asio::async_initiate<const asio::deferred_t&, void(error_code)>(
-            [this](auto handler) {
+            [this, &done](auto handler) {
                 handler_.keep(std::move(handler));
-                this->park(std::move(done_));
+                this->park(done);
             },
             asio::deferred);
     }
@@ -108,7 +108,8 @@ private:
     /// too: nobody else knows of it.
     class arrival {
     public:
-        arrival(load_runner& runner, running_job job) noexcept : runner_(&runner), job_(std::move(job)) {}
+        arrival(boost::intrusive_ptr<load_runner> runner, running_job&& job) noexcept
+            : runner_(std::move(runner)), job_(std::move(job)) {}
         arrival(arrival&&) noexcept = default;
         arrival& operator=(arrival&&) = delete;
         ~arrival() {
@@ -150,21 +151,21 @@ private:
     void prepare(const load_job& job) {
         lane_->node = job.node();
         if (!std::exchange(spawned_, true)) {
-            spawn();
+            spawn_(*this);
         }
         if (resting_) {
             lane_->end_rest_of_owner();
         }
     }
 
-    void take(running_job job) {
+    void take(running_job&& job) {
         job_ = std::move(job);
         if (std::exchange(resting_, false)) {
             handler_.call({});
         }
     }
 
-    void park(running_job done) {
+    void park(running_job& done) {
         resting_ = true;
         if (done) {
             // A load may have moved its coroutine to another executor, and ended there.
@@ -178,9 +179,10 @@ private:
         }
     }
 
+    template <class Run> // so that a file that only includes this does not compile Asio's part
     void spawn() {
         // The handler keeps the signal alive as long as the coroutine.
-        asio::co_spawn(load_executor(lane_), run_(*this),
+        asio::co_spawn(load_executor(lane_), Run{}(*this),
                        asio::bind_cancellation_slot(signal_.slot(), [self = boost::intrusive_ptr(this)](
                                                                         const std::exception_ptr&) {}));
         if (resting_) { // as it does by now, since it runs on this lane
@@ -193,7 +195,7 @@ private:
     static constexpr unsigned this_turn = 1;
 
     const load_lane_ptr lane_;
-    coroutine* const run_;
+    void (*const spawn_)(load_runner&);
     asio::cancellation_signal signal_;
     /// How many references to the lane there are when all executors are the coroutine's own.
     unsigned holders_ = 0;
@@ -202,7 +204,6 @@ private:
     bool resting_ = false;
     parked_handler handler_;
     running_job job_;
-    running_job done_;
 };
 
 using load_runner_ptr = boost::intrusive_ptr<load_runner>;

@@ -36,6 +36,7 @@ class loader_over final : public batch_gatherer<State, Fn> {
     using gatherer::board_;
     using gatherer::state_;
     using typename gatherer::ticket;
+    using caller = flight_caller<typename State::group>;
 
 public:
     using K = typename State::key_type;
@@ -112,34 +113,48 @@ private:
     }
 
     static asio::awaitable<V> do_load(std::shared_ptr<loader_over> self, K key) {
-        auto& state = *self->state_;
-        if constexpr (State::store_type::answers_locally) {
-            if (self->board_.admits(false) && state.board.admits(false)) {
-                auto answer = state.ask(key, state.stored().hash(key));
-                if (auto& found = answer.found()) {
-                    state.count(counter::hits);
-                    co_return std::move(found->value);
-                }
-            }
+        // What a frame holds is paid for by each of the many that wait: what only they need who look, or
+        // enter, is in functions of its own, and one executor does for all turns of the loop.
+        std::optional<V> value;
+        self->look(key, value);
+        if (value) {
+            co_return std::move(*value);
         }
-        // One for all turns of the loop: what a frame holds is paid for by each of the many that wait.
         const asio::any_io_executor executor = co_await asio::this_coro::executor;
         self->board_.check(load_of(executor) != nullptr);
-        ticket batch(*self);
-        batch_request<State, ticket> request(state, batch, std::move(key));
-        for (;;) {
-            flight_caller<typename State::group> caller(state, executor, self.get());
-            caller.enter(request);
-            if (caller.has_to_wait()) {
-                co_await caller.wait();
+        for (bool counted = false;; counted = true) {
+            caller one(*self->state_, executor, self.get());
+            self->enter(one, key, counted, value);
+            if (value) {
+                co_return std::move(*value);
             }
-            if (!caller.withdrawn() || !self->board_.admits(true)) {
-                auto result = request.result(caller.flight());
-                if (result.has_error()) {
-                    std::rethrow_exception(result.error());
-                }
-                co_return std::move(*result);
+            if (one.has_to_wait()) {
+                co_await one.wait();
             }
+            if (!one.withdrawn() || !self->board_.admits(true)) {
+                co_return one.flight()->outcome.get();
+            }
+        }
+    }
+
+    /// The way of a hit.
+    void look(const K& key, std::optional<V>& value) {
+        if constexpr (State::store_type::answers_locally) {
+            if (state_->keeps() && board_.admits(false) && state_->board.admits(false)) {
+                (void)state_->hit(key, [&](auto&& found, time_point) {
+                    value.emplace(std::forward<decltype(found)>(found));
+                });
+            }
+        }
+    }
+
+    /// Gives the caller a flight, or the value where there is one by now.
+    void enter(caller& one, const K& key, bool counted, std::optional<V>& value) {
+        ticket batch(*this);
+        batch_request<State, ticket> request(*state_, batch, key, counted);
+        one.enter(request);
+        if (one.flight() == nullptr) {
+            value.emplace(std::move(request.found_value()));
         }
     }
 
@@ -149,8 +164,8 @@ private:
         ticket batch(*self);
         std::vector<batch_request<State, ticket>> requests;
         requests.reserve(keys.size());
-        for (K& key : keys) {
-            requests.emplace_back(*self->state_, batch, std::move(key));
+        for (const K& key : keys) {
+            requests.emplace_back(*self->state_, batch, key);
         }
         const auto flights = co_await State::join_all(self->state_, requests, batch, self.get());
         std::vector<load_result<V>> results;
@@ -195,9 +210,7 @@ private:
     /// In force from here on: reads that begin later wait for it.
     [[nodiscard]] turn_ptr begin_erasure(std::size_t line) {
         auto turn = std::make_unique<write_turns::turn>(state_->stored().erasures, line);
-        if (!turn->try_take()) {
-            return nullptr; // another one of the same key is under way, and reads wait for that
-        }
+        turn->share(); // reads wait for all that were asked for before
         return turn;
     }
 

@@ -61,8 +61,9 @@ private:
 
     /// The size of the queue's operation that resumes a coroutine.
     static constexpr std::size_t size = 9 * sizeof(void*);
+    static constexpr std::size_t alignment = alignof(void*);
     template <class T>
-    static constexpr bool fits = sizeof(T) <= size && alignof(T) <= alignof(std::max_align_t);
+    static constexpr bool fits = sizeof(T) <= size && alignof(T) <= alignment;
 
     /// Gives an operation in a context's queue the place where its handler stood: a post allocates nothing.
     /// That holds since Asio frees an operation's memory before it calls the handler, and the handler owns
@@ -141,8 +142,8 @@ private:
             .execute([handler = std::move(handler), ec]() mutable { std::move(handler)(ec); });
     }
 
+    alignas(alignment) std::byte place_[size];
     void (*act_)(parked_handler&, ending, error_code) = nullptr;
-    alignas(std::max_align_t) std::byte place_[size];
 };
 
 } // namespace acache::detail

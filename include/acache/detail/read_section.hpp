@@ -2,6 +2,7 @@
 #ifndef ACACHE_DETAIL_READ_SECTION_HPP
 #define ACACHE_DETAIL_READ_SECTION_HPP
 
+#include <acache/detail/compiler.hpp>
 #include <acache/detail/heavy_barrier.hpp>
 
 #include <atomic>
@@ -21,6 +22,8 @@ struct alignas(64) reader_cell {
     std::atomic<std::uint64_t> sections{0};
     /// The barrier that makes `sections` seen in time is the writers' business. Constant.
     bool light = false;
+    /// Taken for one section only. For the cell's thread alone.
+    bool lent = false;
     std::atomic<bool> taken{true};
     reader_cell* next = nullptr;
 };
@@ -79,10 +82,18 @@ public:
     /// Null where the thread has none (yet, or any more).
     [[nodiscard]] static reader_cell* find() noexcept { return cell_; }
 
-    [[nodiscard]] static reader_cell& get() { return cell_ != nullptr ? *cell_ : first_use(); }
+    /// Where the thread is about to end, a cell that is lent for one section and already in it. Throws
+    /// `std::bad_alloc`.
+    [[nodiscard]] static reader_cell& get() {
+        reader_cell* const cell = cell_;
+        return cell != nullptr ? *cell : *out_of_line([] { return &first_use(); });
+    }
 
-    /// The thread is about to end: a cell taken now has to be given back at once.
-    [[nodiscard]] static bool ending() noexcept { return ending_; }
+    /// The section for which a cell was lent is over.
+    static void return_lent(reader_cell& cell) noexcept {
+        cell.sections.fetch_add(1, std::memory_order_release);
+        reader_registry::give_back(cell);
+    }
 
 private:
     struct owner {
@@ -95,7 +106,10 @@ private:
 
     static reader_cell& first_use() {
         auto& cell = reader_registry::take();
-        if (!ending_) {
+        cell.lent = ending_;
+        if (cell.lent) {
+            cell.sections.fetch_add(1, std::memory_order_seq_cst);
+        } else {
             cell_ = &cell;
             static thread_local owner at_exit;
             (void)at_exit;
@@ -131,34 +145,29 @@ inline void reader_registry::forget_others() noexcept {
 /// after that moment, and finds nothing of what was unlinked. Where there is no such barrier,
 /// and under ThreadSanitizer, which does not know it, a reader's store is an exchange.
 ///
-/// May be nested; one that is inside another costs and changes nothing. What it guards may be copied in it,
-/// but nothing is to be waited for: memory is not reused meanwhile.
+/// May be nested; one that is inside another stores what is there already. What it guards may be copied in
+/// it, but nothing is to be waited for: memory is not reused meanwhile.
 class read_section {
 public:
     read_section() : cell_(own_reader_cell::get()), before_(cell_.sections.load(std::memory_order_relaxed)) {
-        if (outermost()) {
-            if (cell_.light) {
-                cell_.sections.store(before_ + 1, std::memory_order_relaxed);
-                std::atomic_signal_fence(std::memory_order_seq_cst);
-            } else {
-                cell_.sections.exchange(before_ + 1, std::memory_order_seq_cst);
-            }
+        if (cell_.light) [[likely]] {
+            cell_.sections.store(before_ | 1, std::memory_order_relaxed);
+            std::atomic_signal_fence(std::memory_order_seq_cst);
+        } else {
+            cell_.sections.exchange(before_ | 1, std::memory_order_seq_cst);
         }
     }
     read_section(const read_section&) = delete;
     read_section& operator=(const read_section&) = delete;
     ~read_section() {
-        if (outermost()) {
+        if (before_ % 2 == 0) {
             cell_.sections.store(before_ + 2, std::memory_order_release);
-            if (own_reader_cell::ending()) {
-                reader_registry::give_back(cell_);
-            }
+        } else if (cell_.lent) [[unlikely]] {
+            own_reader_cell::return_lent(cell_);
         }
     }
 
 private:
-    [[nodiscard]] bool outermost() const noexcept { return before_ % 2 == 0; }
-
     reader_cell& cell_;
     const std::uint64_t before_;
 };

@@ -51,12 +51,18 @@ public:
         }
     }
     /// The same for a function that does not throw, without asking a context to call it.
+    /// `f` may have the only other reference to the serializer.
     template <class F>
     void dispatch_here(F f) {
-        if (is_executors_thread() && !running_here() && take()) {
-            turn<F>(*this, std::move(f))();
+        if (running_here()) {
+            f();
+        } else if (!take()) {
+            leave(std::move(f));
+        } else if (turn<F> t(*this, std::move(f)); is_executors_thread()) {
+            t();
         } else {
-            dispatch(std::move(f));
+            const asio::any_io_executor inner = inner_; // which may be gone before its `execute` returns
+            inner.execute(std::move(t));
         }
     }
     /// Runs `f` later.
@@ -118,7 +124,7 @@ private:
     template <class F>
     class turn {
     public:
-        turn(serializer& s, F f) : serializer_(&s), function_(std::move(f)) {}
+        turn(serializer& s, F&& f) : serializer_(&s), function_(std::move(f)) {}
         turn(turn&& other) noexcept = default;
         turn& operator=(turn&&) = delete;
         ~turn() {

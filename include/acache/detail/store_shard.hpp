@@ -115,21 +115,16 @@ public:
     /// The entry of a key; null and `no_entry` if there is none. Throws what the comparison throws.
     template <class Q>
     [[nodiscard]] found find(const Q& key, std::uint64_t hash) const {
-        found result{nullptr, no_entry};
-        table_.load(std::memory_order_acquire)->find(place_bits(hash), [&](entry_id id) {
-            node& candidate = slab_[id];
-            if constexpr (keeps_hash) {
-                if (candidate.hash.bits != place_bits(hash)) {
-                    return false;
-                }
-            }
-            if (!(*equal_)(key, std::as_const(candidate.key))) [[unlikely]] {
-                return false;
-            }
-            result = {&candidate, id};
-            return true;
+        const bucket_index& table = *table_.load(std::memory_order_acquire);
+        found guess{nullptr, no_entry};
+        const bool right = table.guess(place_bits(hash), [&](entry_id id) {
+            guess = {&slab_[id], id};
+            return is_of(*guess.at, key, hash);
         });
-        return result;
+        if (right) [[likely]] {
+            return guess;
+        }
+        return search(table, key, hash);
     }
 
     [[nodiscard]] node& operator[](entry_id id) const noexcept { return slab_[id]; }
@@ -139,6 +134,9 @@ public:
     }
     /// When the entry expires by its own time.
     [[nodiscard]] time_point expires(const found& entry) const noexcept {
+        if (entry.at->life.lasts_for_ever()) [[likely]] {
+            return time_point::max();
+        }
         return entry.at->life.expires(slab_.cold(*entry.at, entry.id).life_rest);
     }
 
@@ -388,6 +386,24 @@ private:
         } else {
             return place_bits(hash_mix((*hash_)(slab_[id].key)));
         }
+    }
+
+    template <class Q>
+    [[nodiscard]] bool is_of(const node& candidate, const Q& key, std::uint64_t hash) const {
+        if constexpr (keeps_hash) {
+            if (candidate.hash.bits != place_bits(hash)) {
+                return false;
+            }
+        }
+        return (*equal_)(key, candidate.key);
+    }
+    /// For misses, and the few hits that are no `guess`. Not inline, so that the others stay short.
+    template <class Q>
+    [[nodiscard, gnu::noinline]] found search(const bucket_index& table, const Q& key,
+                                              std::uint64_t hash) const {
+        const auto id =
+            table.find(place_bits(hash), [&](entry_id each) { return is_of(slab_[each], key, hash); });
+        return {id != no_entry ? &slab_[id] : nullptr, id};
     }
 
     void end(entry_id id) noexcept { slab_[id].life.end(slab_.cold(id).life_rest); }

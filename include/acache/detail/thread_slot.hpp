@@ -16,12 +16,15 @@ inline constexpr std::size_t exclusive_slots = 64;
 /// The next owner of a slot sees all that the last one wrote.
 class thread_slot {
 public:
+    /// What `held` is in a thread that has none yet: greater than any.
+    static constexpr std::size_t none = SIZE_MAX;
+
+    [[nodiscard]] static std::size_t held() noexcept { return number; }
+
     /// The calling thread's slot. From `exclusive_slots` on it may be others' as well.
     [[nodiscard]] static std::size_t current() noexcept { return number != none ? number : assign(); }
 
 private:
-    static constexpr std::size_t none = SIZE_MAX;
-
     /// Frees the slot at the end of the thread. What runs later in it shares one.
     struct owner {
         ~owner() {

@@ -106,7 +106,8 @@ private:
 /// its list is still to be posted to its context, which must not go meanwhile.
 class wakeups {
 public:
-    /// To be made before the waiters are taken, and to last until they are resumed.
+    /// To be made before the mutex is free under which the waiters are taken, and to last until they are
+    /// resumed.
     class scope {
     public:
         explicit scope(wakeups& all) noexcept : all_(all) {

@@ -100,7 +100,7 @@ public:
             if (caller_) {
                 flight->job->board().exempt(*flight->job);
             }
-            request.launch();
+            request.launch(*flight);
         } catch (...) {
             report_.failed.emplace_back(key, std::current_exception());
         }

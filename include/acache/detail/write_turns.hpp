@@ -30,10 +30,16 @@ public:
         [[nodiscard]] bool try_take() {
             return turns_.take_or(*this, [](wait_list&) {});
         }
+        /// Takes the turn, together with those who have it now: who waits for it waits for all of them.
+        void share() {
+            const std::lock_guard lock{turns_.mutex_};
+            ++turns_.lines_[hash_].holders;
+            mine_ = true;
+        }
         /// An operation to be `co_await`ed until the turn has come.
         [[nodiscard]] auto come() {
             return wait(turns_.mutex_, [this](waiter& self) {
-                return !turns_.take_or(*this, [&](wait_list& line) { line.park(self); });
+                return !turns_.take_or(*this, [&](wait_list& waiting) { waiting.park(self); });
             });
         }
 
@@ -57,7 +63,7 @@ public:
     [[nodiscard]] std::vector<std::size_t> busy() {
         const std::lock_guard lock{mutex_};
         std::vector<std::size_t> result;
-        for (const auto& [hash, line] : lines_) {
+        for (const auto& [hash, of_key] : lines_) {
             result.push_back(hash);
         }
         return result;
@@ -67,8 +73,8 @@ public:
         wait_list gone;
         {
             const std::lock_guard lock{mutex_};
-            for (auto& [hash, line] : lines_) {
-                line.take_all_of(context, gone);
+            for (auto& [hash, of_key] : lines_) {
+                of_key.waiting.take_all_of(context, gone);
             }
         }
         wakeups_.wait();
@@ -76,14 +82,20 @@ public:
     }
 
 private:
+    struct line {
+        std::size_t holders = 0;
+        wait_list waiting;
+    };
+
     template <class Else>
     [[nodiscard]] bool take_or(turn& t, Else otherwise) {
         const std::lock_guard lock{mutex_};
-        const auto [line, free] = lines_.try_emplace(t.hash_);
+        const auto [at, free] = lines_.try_emplace(t.hash_);
         if (free) {
+            at->second.holders = 1;
             t.mine_ = true;
         } else {
-            otherwise(line->second);
+            otherwise(at->second.waiting);
         }
         return free;
     }
@@ -93,11 +105,15 @@ private:
         const wakeups::scope waking(wakeups_);
         {
             const std::lock_guard lock{mutex_};
-            const auto line = lines_.find(hash);
-            next = line->second.take_first();
+            const auto at = lines_.find(hash);
+            if (--at->second.holders != 0) {
+                return;
+            }
+            next = at->second.waiting.take_first();
             if (next == nullptr) {
-                lines_.erase(line);
+                lines_.erase(at);
             } else {
+                at->second.holders = 1;
                 static_cast<turn*>(next)->mine_ = true;
             }
         }
@@ -108,7 +124,7 @@ private:
 
     std::mutex mutex_;
     wakeups wakeups_;
-    std::unordered_map<std::size_t, wait_list> lines_; // a line for each key being written
+    std::unordered_map<std::size_t, line> lines_; // one for each key being written
 };
 
 } // namespace acache::detail
