@@ -149,15 +149,17 @@ private:
     };
 
     template <class Key, class F>
-    struct request {
+    struct request : detail::flight_request {
+        request(state& s, const Key& k, F& f)
+            : self(s), key(k), fn(f), hash_value(Hash{}(detail::query_of(k))) {}
+
         state& self;
         const Key& key;
         F& fn;
-        std::size_t hash_value = Hash{}(detail::query_of(key));
+        const std::size_t hash_value;
 
         [[nodiscard]] std::size_t hash() const noexcept { return hash_value; }
         [[nodiscard]] decltype(auto) query() const noexcept { return detail::query_of(key); }
-        [[nodiscard]] static bool replace() noexcept { return false; }
         [[nodiscard]] static bool found() noexcept { return false; }
         template <class Make>
         [[nodiscard]] auto add(Make make) {
@@ -169,7 +171,7 @@ private:
 
     template <class Key, class F>
     static boost::asio::awaitable<V> do_run(std::shared_ptr<state> self, Key key, F fn) {
-        request<Key, F> asked{*self, key, fn};
+        request<Key, F> asked(*self, key, fn);
         detail::flight_caller<state> caller(*self, co_await boost::asio::this_coro::executor);
         caller.enter(asked);
         if (caller.has_to_wait()) {

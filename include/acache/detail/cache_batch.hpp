@@ -23,7 +23,7 @@ namespace acache::detail {
 
 /// What one key of a bulk operation asks of the flights. `Batch` has `add(make)`, which gives the job.
 template <class State, class Batch>
-class batch_request {
+class batch_request : public flight_request {
 public:
     using K = typename State::key_type;
     using V = typename State::value_type;
@@ -39,7 +39,6 @@ public:
         return hash_;
     }
     [[nodiscard]] const K& query() const noexcept { return *key_; }
-    [[nodiscard]] static bool replace() noexcept { return false; }
 
     [[nodiscard]] bool found() {
         if constexpr (State::store_type::answers_locally) {

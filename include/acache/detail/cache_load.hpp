@@ -7,6 +7,7 @@
 #include <acache/detail/keys.hpp>
 #include <acache/detail/single_load.hpp>
 #include <acache/entry.hpp>
+#include <acache/error.hpp>
 #include <acache/lookup_result.hpp>
 #include <acache/options.hpp>
 
@@ -14,6 +15,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -23,37 +25,68 @@
 
 namespace acache::detail {
 
+/// Whether a load that ended so tells of trouble at the source, and not of the key, its caller or the cache.
+[[nodiscard]] inline bool is_outage(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const boost::system::system_error& e) {
+        return e.code() != errc::not_found && e.code() != errc::recursive_load && e.code() != errc::closed;
+    } catch (...) {
+        return true;
+    }
+}
+
 /// What a caller with a loader of its own asks of the flights.
 template <class State, class Query, class Load>
-class load_request {
+class load_request : public flight_request {
 public:
     using V = typename State::value_type;
 
-    /// `listener`, which may be null, hears of the end of a flight that is made for this request.
+    /// `due` says that the entry is to be renewed early, if it is still there. `listener`, which may be null,
+    /// hears of the end of a flight that is made for this request.
     load_request(State& self, const Query& query, Load& load, load_options options, load_mode mode,
-                 std::shared_ptr<flight_listener> listener = nullptr)
-        : self_(self), query_(query), load_(load), options_(options), mode_(mode),
-          listener_(std::move(listener)), hash_(self.stored().hash(query)) {}
+                 bool due = false, std::shared_ptr<flight_listener> listener = nullptr)
+        : self_(self), query_(query), load_(load), options_(options), mode_(mode), due_(due),
+          demand_(self.freshness.demand_of(options)), listener_(std::move(listener)),
+          hash_(self.stored().hash(query)) {}
 
     [[nodiscard]] std::size_t hash() const noexcept { return hash_; }
     [[nodiscard]] const Query& query() const noexcept { return query_; }
-    [[nodiscard]] bool replace() const noexcept { return mode_.replaces; }
+    [[nodiscard]] bool may_answer() const noexcept {
+        return !mode_.replaces && (due_ || demand_.max_age || demand_.windows.longest().count() > 0);
+    }
+    [[nodiscard]] bool replaces(const typename State::flight_type& flight) const noexcept {
+        return mode_.replaces ||
+               (demand_.max_age && State::clock_type::now() - flight.begun > *demand_.max_age);
+    }
 
     [[nodiscard]] bool found() {
-        if constexpr (State::store_type::answers_locally) {
-            if (!mode_.replaces) {
-                found_ = std::move(self_.ask(query_, hash_).found());
+        if (!mode_.replaces) {
+            if (auto there = stored(); there && answers(*there)) {
+                found_ = std::move(there);
             }
         }
         return found_.has_value();
+    }
+    [[nodiscard]] bool renews() const noexcept { return renews_; }
+    void keep_renewal(typename State::flight_ptr flight) noexcept { renewal_ = std::move(flight); }
+    void launch_renewal() {
+        if (renewal_) {
+            launch(*renewal_);
+        }
     }
 
     template <class Make>
     [[nodiscard]] auto add(Make make) {
         using body = single_load<State, Load>;
+        auto mode = mode_;
+        if (found_) { // to be renewed
+            mode = load_mode{.reads = false, .counts = false, .renews = found_->created};
+        }
         auto flight =
             make(self_.template make_job<body>(options_.load_timeout, nullptr, std::move(load_), options_,
-                                               mode_, lookup_tally<State>(self_, mode_.counts && !joined_)));
+                                               mode, lookup_tally<State>(self_, mode.counts && !joined_)));
+        flight->begun = State::clock_type::now();
         flight->listener = std::move(listener_);
         return flight;
     }
@@ -65,24 +98,33 @@ public:
     }
     static void launch(typename State::flight_type& flight) { flight.job->board().submit(*flight.job); }
 
-    /// What the caller gets.
+    /// What the caller gets of its flight, which has ended; null where there was an answer without one.
     [[nodiscard]] lookup_result<V> result(const typename State::flight_type* flight, bool started) {
         using enum lookup_source;
-        if (flight == nullptr) {
-            return {value(flight), hit, State::age(found_->created)};
+        V brought = value(flight);
+        if (found_) {
+            return {std::move(brought), stale_ ? stale : hit, State::age(found_->created)};
         }
         const auto& outcome = flight->outcome;
-        const auto source = !started ? joined_flight : outcome.found ? hit : loaded;
-        return {value(flight), source, State::age(outcome.created)};
+        const auto source = outcome.stale ? stale : !started ? joined_flight : outcome.found ? hit : loaded;
+        return {std::move(brought), source, State::age(outcome.created)};
+    }
+    /// What the flight brought will do: one that somebody else began may have found a value in the backend
+    /// that is too old for this caller.
+    [[nodiscard]] bool satisfied(const typename State::flight_type* flight) const noexcept {
+        return flight == nullptr || !flight->outcome.found || !demand_.max_age ||
+               State::age(flight->outcome.created) <= *demand_.max_age;
     }
     [[nodiscard]] V value(const typename State::flight_type* flight) {
-        if (flight == nullptr) {
-            if (!joined_) {
-                count(counter::hits);
+        if (flight != nullptr) {
+            if (!flight->outcome.error || !rescued(*flight)) {
+                return flight->outcome.get();
             }
-            return std::move(found_->value);
+            self_.count(counter::stale_on_error);
+        } else if (!joined_) {
+            count(stale_ ? counter::stale_hits : counter::hits);
         }
-        return flight->outcome.get();
+        return std::move(found_->value);
     }
 
 private:
@@ -94,14 +136,63 @@ private:
         }
     }
 
+    [[nodiscard]] std::optional<entry<V>> stored() {
+        if constexpr (State::store_type::answers_locally) {
+            if (self_.keeps()) {
+                return std::move(self_.stored().ask(query_, hash_).found());
+            }
+        }
+        return std::nullopt;
+    }
+
+    /// Whether what is stored is the answer, without a load.
+    [[nodiscard]] bool answers(const entry<V>& there) {
+        switch (self_.judge(there, demand_)) {
+        case standing::fresh:
+            renews_ = due_;
+            return true;
+        case standing::revalidate:
+            stale_ = true;
+            renews_ = !self_.held_back(hash_);
+            return mode_.serves_stale;
+        case standing::if_error:
+            stale_ = true;
+            return mode_.serves_stale && self_.held_back(hash_); // a load has failed only just now
+        default:
+            return false;
+        }
+    }
+
+    /// Whether there is a value that is better than the flight's error.
+    [[nodiscard]] bool rescued(const typename State::flight_type& flight) {
+        if (mode_.replaces || demand_.windows.longest().count() == 0 || !is_outage(flight.outcome.error)) {
+            return false;
+        }
+        auto there = stored();
+        if (!there && flight.older) {
+            there = *flight.older;
+        }
+        if (there && self_.judge(*there, demand_) >= standing::if_error) {
+            stale_ = true;
+            found_ = std::move(there);
+        }
+        return found_.has_value();
+    }
+
     State& self_;
     const Query& query_;
     Load& load_;
     const load_options options_;
     const load_mode mode_;
+    const bool due_;
+    const demand demand_;
     std::shared_ptr<flight_listener> listener_;
     const std::size_t hash_;
+    /// The answer that needs no load.
     std::optional<entry<V>> found_;
+    bool stale_ = false;
+    bool renews_ = false;
+    typename State::flight_ptr renewal_;
     bool joined_ = false;
 };
 
@@ -118,7 +209,7 @@ load(std::shared_ptr<State> self, Key kept, Load loader, load_options options, l
         if (caller.has_to_wait()) {
             co_await caller.wait();
         }
-        if (!caller.withdrawn()) {
+        if (!caller.withdrawn() && request.satisfied(caller.flight())) {
             co_return request.result(caller.flight(), caller.started());
         }
     }
@@ -168,7 +259,7 @@ asio::awaitable<typename State::value_type> get_or_load(state_ref<State> where, 
         if (caller.has_to_wait()) {
             co_await caller.wait();
         }
-        if (!caller.withdrawn()) {
+        if (!caller.withdrawn() && request.satisfied(caller.flight())) {
             co_return request.value(caller.flight());
         }
     }

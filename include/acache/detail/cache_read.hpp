@@ -55,10 +55,10 @@ asio::awaitable<void> wait_for_erasures(State& self, std::size_t hash) {
     }
 }
 
-/// A read of an asynchronous backend. `key` outlives the call.
+/// A read of an asynchronous backend, of whatever it has. `key` outlives the call.
 template <class State>
-asio::awaitable<std::optional<entry<typename State::value_type>>> read(State& self,
-                                                                       const typename State::key_type& key) {
+asio::awaitable<std::optional<entry<typename State::value_type>>>
+read_any(State& self, const typename State::key_type& key) {
     std::optional<entry<typename State::value_type>> found;
     std::exception_ptr failure;
     try {
@@ -67,6 +67,14 @@ asio::awaitable<std::optional<entry<typename State::value_type>>> read(State& se
         failure = std::current_exception();
     }
     count_backend_failure(self, failure, co_await asio::this_coro::cancellation_state);
+    co_return found;
+}
+
+/// The same, of what is fresh.
+template <class State>
+asio::awaitable<std::optional<entry<typename State::value_type>>> read(State& self,
+                                                                       const typename State::key_type& key) {
+    auto found = co_await read_any(self, key);
     co_return State::if_fresh(std::move(found));
 }
 

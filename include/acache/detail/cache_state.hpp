@@ -7,8 +7,11 @@
 #include <acache/detail/checks.hpp>
 #include <acache/detail/counters.hpp>
 #include <acache/detail/flight_group.hpp>
+#include <acache/detail/freshness_policy.hpp>
 #include <acache/detail/keys.hpp>
 #include <acache/detail/read_section.hpp>
+#include <acache/detail/refresh_backoff.hpp>
+#include <acache/detail/standing.hpp>
 #include <acache/detail/state_ref.hpp>
 #include <acache/detail/store.hpp>
 #include <acache/load_context.hpp>
@@ -57,8 +60,9 @@ public:
     /// store.
     cache_state(asio::any_io_executor executor, Backend backend, const cache_options& options,
                 std::size_t shards = 16, bool keeps = true)
-        : group(std::move(executor), settings_of(options, shards)), store_(std::move(backend)),
-          name_(options.name), ttl_(options.ttl), keeps_(keeps), anchor_(state_anchor::take(this)) {}
+        : group(std::move(executor), settings_of(options, shards)), freshness(options),
+          backoff(options.refresh_backoff, options.refresh_backoff_max), store_(std::move(backend)),
+          name_(options.name), keeps_(keeps), anchor_(state_anchor::take(this)) {}
     ~cache_state() override { anchor_.give_back(); }
 
     [[nodiscard]] state_ref<cache_state> ref() const noexcept { return state_ref<cache_state>(anchor_); }
@@ -88,10 +92,23 @@ public:
         return m;
     }
 
+    [[nodiscard]] static standing judge(const entry<V>& e, const demand& reader) noexcept {
+        if (e.expires == time_point::max() && e.fresh_until == time_point::max() && !e.details &&
+            !reader.max_age) {
+            return standing::fresh; // without a look at the clock
+        }
+        return detail::judge(e, e.details.get(), clock_type::now(), reader);
+    }
+    /// The key's loads have failed lately, and it is to be left alone for a while.
+    [[nodiscard]] bool held_back(std::size_t hash) { return backoff.held_back(hash, clock_type::now()); }
+    [[nodiscard]] bool keeps_stale(const load_options& options) const noexcept {
+        return freshness.renews_early() || freshness.windows(options).longest().count() > 0;
+    }
+
     /// Anything with the stamps of an entry.
     template <class Stamped>
     [[nodiscard]] static bool fresh(const Stamped& e) noexcept {
-        return e.expires == time_point::max() || e.expires > clock_type::now();
+        return e.fresh_until == time_point::max() || e.fresh_until > clock_type::now();
     }
 
     [[nodiscard]] static std::optional<entry<V>> if_fresh(std::optional<entry<V>> found) {
@@ -101,11 +118,9 @@ public:
         return found;
     }
 
-    /// Stamps for a value that is to live for `ttl`, or for the cache's.
-    struct stamps {
-        time_point created;
-        time_point expires;
-        /// It is to be stored, and not dead already.
+    /// The stamps of a value, and what is to become of it.
+    struct stamps : entry_stamps {
+        /// It is to be stored, and not stale already.
         bool alive;
         /// The older entry may stay although this value is not stored.
         bool keep_older = false;
@@ -113,19 +128,21 @@ public:
 
     [[nodiscard]] stamps stamp(std::optional<std::chrono::nanoseconds> ttl) const noexcept {
         const auto now = clock_type::now();
-        return stamp_from(now, now, ttl);
+        const auto result = freshness.stamp(now, ttl, freshness.windows({}));
+        return {result, result.fresh_until > now};
     }
 
     [[nodiscard]] stamps stamp(const load_context& context, const load_options& options) const noexcept {
         const auto now = clock_type::now();
-        auto result =
-            stamp_from(now, context.valid_from().value_or(now), context.ttl() ? context.ttl() : options.ttl);
+        const auto windows = freshness.windows(options);
+        stamps result{freshness.stamp(context.valid_from().value_or(now),
+                                      context.ttl() ? context.ttl() : options.ttl, windows),
+                      true, !keeps_ || !context.stores()};
         if (context.expires_at()) {
-            result.expires = *context.expires_at();
-            result.alive = result.expires > now;
+            result.fresh_until = *context.expires_at();
+            result.expires = saturating_add(result.fresh_until, windows.longest());
         }
-        result.keep_older = !keeps_ || !context.stores();
-        result.alive = result.alive && !result.keep_older;
+        result.alive = result.fresh_until > now && !result.keep_older;
         return result;
     }
 
@@ -167,6 +184,10 @@ public:
         return std::shared_ptr<job_board>(this->shared_from_this(), &this->board);
     }
 
+    const freshness_policy freshness;
+    /// Keys whose refreshes have failed lately.
+    refresh_backoff backoff;
+
     void context_gone(asio::execution_context& context) override {
         store_.turns.discard_waiters_of(context);
         store_.erasures.discard_waiters_of(context);
@@ -175,19 +196,9 @@ public:
 
 private:
     static flight_settings settings_of(const cache_options& options, std::size_t shards) {
-        check_positive(options.ttl, "ttl");
         check_positive(options.load_timeout, "load_timeout");
         check_not_zero(options.max_concurrent_loads, "max_concurrent_loads");
         return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads, shards};
-    }
-
-    [[nodiscard]] stamps stamp_from(time_point now, time_point created,
-                                    std::optional<std::chrono::nanoseconds> ttl) const noexcept {
-        if (!ttl) {
-            ttl = ttl_;
-        }
-        const auto expires = ttl ? saturating_add(created, *ttl) : time_point::max();
-        return {created, expires, expires > now};
     }
 
     void on_timeout(std::size_t keys) override { count(counter::load_failures, keys); }
@@ -196,7 +207,6 @@ private:
     counters counters_;
     atomic_histogram load_time_;
     const std::string name_;
-    const std::optional<std::chrono::nanoseconds> ttl_;
     const bool keeps_;
     state_anchor& anchor_;
 };

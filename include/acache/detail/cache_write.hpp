@@ -44,7 +44,7 @@ asio::awaitable<void> set_stamped(std::shared_ptr<State> self, const K& key, V v
     self->admit(co_await asio::this_coro::executor);
     auto& store = self->stored();
     const std::size_t hash = store.hash(key);
-    entry<V> fresh(std::move(value), s.created, s.expires);
+    entry<V> fresh(std::move(value), s);
     if constexpr (State::synchronous) {
         if (s.alive) {
             const auto displaced =

@@ -6,6 +6,7 @@
 #include <acache/detail/load_job.hpp>
 #include <acache/detail/ref_count.hpp>
 #include <acache/detail/waiter.hpp>
+#include <acache/entry.hpp>
 
 #include <boost/intrusive/list.hpp>
 #include <boost/smart_ptr/intrusive_ptr.hpp>
@@ -30,6 +31,8 @@ struct flight_outcome {
     time_point created{};
     /// The value was found in the backend, and no loader ran.
     bool found = false;
+    /// It was past its freshness.
+    bool stale = false;
     /// Taken back by the loader whose batch it was part of, which has closed. Who has a loader of his own and
     /// only joined may go on with that.
     bool withdrawn = false;
@@ -63,6 +66,8 @@ public:
     const K key;
     const std::size_t hash;
     const load_job_ptr job;
+    /// Set before anybody else sees the flight.
+    time_point begun{};
 
     // Guarded by the mutex of the flight's shard.
     wait_list waiters;
@@ -78,6 +83,10 @@ public:
     std::atomic<bool> ended = false;
     /// May be null.
     std::shared_ptr<flight_listener> listener;
+
+    /// What an asynchronous backend had for the key when the load began, where it may be of use if that
+    /// fails. Constant once `ended` is true.
+    std::unique_ptr<entry<V>> older;
 
     /// Constant once `ended` is true.
     flight_outcome<V> outcome;

@@ -55,6 +55,7 @@ public:
     void enter(Request& request) {
         auto flight = group_.join_or_add(request, started_);
         if (!flight) {
+            request.launch_renewal();
             return;
         }
         share_.emplace(group_, std::move(flight));

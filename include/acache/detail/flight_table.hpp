@@ -3,6 +3,7 @@
 #define ACACHE_DETAIL_FLIGHT_TABLE_HPP
 
 #include <acache/detail/flight.hpp>
+#include <acache/detail/flight_request.hpp>
 #include <acache/detail/job_board.hpp>
 #include <acache/detail/job_flights.hpp>
 #include <acache/detail/load_job.hpp>
@@ -60,34 +61,38 @@ public:
     }
 
     /// Finds the joinable flight of the request's key or adds one. The result counts as interested and has to
-    /// be left; it is null where the request found an answer of its own.
+    /// be left; it is null where the request found an answer of its own. Then it may have a flight added all
+    /// the same, to renew that answer: nobody waits for it, and its interest is never left.
     ///
-    /// A request has `hash()`, `query()` (the key as it is looked up), `replace()` (fence the flight there is
-    /// and make a new one), `found()` (a last look, under the lock, after which there is no gap before the
-    /// flight is known to all), `add(make)` (chooses the job of a new flight and returns `make(job)`, under
-    /// the lock), and, for whoever enters it, `joined()` and `launch(flight)` (submits the job of that new
-    /// flight).
+    /// A request is a `flight_request`.
     template <class Request>
     [[nodiscard]] flight_ptr join_or_add(Request& request, bool& started) {
         orphan_guard orphan;
-        flight_ptr result;
         const std::size_t hash = request.hash();
-        {
-            auto& s = shard_of(hash);
-            const std::lock_guard lock{s.mutex};
-            result = s.find(hash, request.query());
-            if (result && request.replace()) {
-                orphan.job = detach(s, *result);
-                result = nullptr;
+        auto& s = shard_of(hash);
+        const std::lock_guard lock{s.mutex};
+        const auto add = [&] {
+            flight_ptr added = request.add(
+                [&](flight_job_ptr j) { return make_flight(s, request.query(), hash, std::move(j)); });
+            ++added->interest;
+            return added;
+        };
+        flight_ptr result = s.find(hash, request.query());
+        if ((!result || request.may_answer()) && request.found()) {
+            if (!result && request.renews()) {
+                request.keep_renewal(add());
             }
-            if (!result && !request.found()) {
-                result = request.add(
-                    [&](flight_job_ptr j) { return make_flight(s, request.query(), hash, std::move(j)); });
-                started = true;
-            }
-            if (result) {
-                ++result->interest;
-            }
+            return nullptr;
+        }
+        if (result && request.replaces(*result)) {
+            orphan.job = detach(s, *result);
+            result = nullptr;
+        }
+        if (result) {
+            ++result->interest;
+        } else {
+            result = add();
+            started = true;
         }
         return result;
     }

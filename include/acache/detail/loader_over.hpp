@@ -58,7 +58,7 @@ public:
         const auto stamps = state_->stamp(std::nullopt);
         const auto hash = state_->stored().hash(key);
         if constexpr (State::synchronous) {
-            entry<V> fresh(std::move(value), stamps.created, stamps.expires);
+            entry<V> fresh(std::move(value), stamps);
             std::optional<decltype(state_->stored().set(key, std::move(fresh), hash))> displaced;
             state_->with_key(hash, key, [&](bool in_flight) {
                 if (!in_flight && !state_->ask(key, hash).found()) {
@@ -235,7 +235,7 @@ private:
         const auto present = co_await read(*state, key);
         if (!present) {
             const fence_scope fence([&] { state->fence(hash, key); });
-            entry<V> fresh(std::move(value), stamps.created, stamps.expires);
+            entry<V> fresh(std::move(value), stamps);
             co_await store.backend().set(key, std::move(fresh));
         }
     }

@@ -34,6 +34,10 @@ struct load_mode {
     bool replaces = false;
     /// Count as a look-up.
     bool counts = true;
+    /// A stale value will do, where the options say so.
+    bool serves_stale = true;
+    /// The load is one in the background that renews the entry made then (contract C19).
+    std::optional<time_point> renews = std::nullopt;
 };
 
 /// A look-up that has become a flight and is not counted yet: as a hit where the flight finds the value in
@@ -58,11 +62,13 @@ private:
 
 /// Ends a flight whose value was found in the backend: it is there already.
 template <class State>
-void finish_found(State& self, typename State::flight_type& flight, entry<typename State::value_type> found) {
+void finish_found(State& self, typename State::flight_type& flight, entry<typename State::value_type> found,
+                  bool is_stale = false) {
     typename State::outcome_type outcome;
     outcome.value.emplace(std::move(found.value));
     outcome.created = found.created;
     outcome.found = true;
+    outcome.stale = is_stale;
     self.finish(flight, std::move(outcome), [] {});
 }
 
@@ -74,7 +80,7 @@ make_entry(State& self, const typename State::value_type& value, typename State:
     std::optional<entry<typename State::value_type>> fresh;
     if (s.alive) {
         try {
-            fresh.emplace(value, s.created, s.expires);
+            fresh.emplace(value, s);
         } catch (...) {
             self.count(counter::backend_failures);
             s.keep_older = true;
@@ -86,8 +92,17 @@ make_entry(State& self, const typename State::value_type& value, typename State:
 /// Ends a flight of a cache over a synchronous backend: stores and ends in one step.
 template <class State>
 void store_and_finish(State& self, typename State::flight_type& flight, typename State::outcome_type outcome,
-                      typename State::stamps s, bool is_waking = false) {
+                      typename State::stamps s, bool is_waking = false,
+                      std::optional<time_point> renews = std::nullopt) {
     auto& store = self.stored();
+    // Contract C19: only in the place of the entry that it set out to renew.
+    const auto in_place = [&] {
+        if (!renews) {
+            return true;
+        }
+        const auto there = store.get(flight.key, flight.hash);
+        return there && there->created == *renews;
+    };
     auto fresh = make_entry(self, *outcome.value, s);
     std::optional<decltype(store.set(flight.key, std::move(*fresh), flight.hash))> displaced;
     std::optional<decltype(store.erase(flight.key, flight.hash))> removed;
@@ -95,7 +110,8 @@ void store_and_finish(State& self, typename State::flight_type& flight, typename
         flight, std::move(outcome),
         [&] {
             try {
-                if (fresh) {
+                if (!in_place()) {
+                } else if (fresh) {
                     displaced.emplace(store.set(flight.key, std::move(*fresh), flight.hash));
                 } else if (!s.keep_older) {
                     removed.emplace(store.erase(flight.key, flight.hash));
@@ -111,7 +127,8 @@ void store_and_finish(State& self, typename State::flight_type& flight, typename
 /// unless a fence came first. The flight is to be ended after that.
 template <class State>
 asio::awaitable<void> store_loaded(State& self, typename State::flight_type& flight,
-                                   std::optional<entry<typename State::value_type>> fresh, bool keep_older) {
+                                   std::optional<entry<typename State::value_type>> fresh, bool keep_older,
+                                   std::optional<time_point> renews = std::nullopt) {
     if (!self.joinable(flight)) {
         co_return; // nor does it wait for the write that fenced it
     }
@@ -121,7 +138,12 @@ asio::awaitable<void> store_loaded(State& self, typename State::flight_type& fli
         if (!turn.try_take()) {
             co_await turn.come();
         }
-        if (self.joinable(flight)) {
+        bool in_place = true;
+        if (renews) { // contract C19: only in the place of the entry that it set out to renew
+            const auto there = co_await self.stored().backend().get(flight.key);
+            in_place = there && there->created == *renews;
+        }
+        if (in_place && self.joinable(flight)) {
             if (fresh) {
                 co_await self.stored().backend().set(flight.key, std::move(*fresh));
             } else if (!keep_older) {
@@ -162,6 +184,7 @@ public:
         auto& self = static_cast<State&>(j.group());
         tally_.settle(counter::misses);
         self.count(counter::loads);
+        self.count(counter::refreshes, mode_.renews ? 1 : 0);
         begun_ = State::timer_clock::now();
         return call_loader(load_, context_, j.flights.front()->key);
     }
@@ -172,12 +195,13 @@ public:
         auto& self = static_cast<State&>(j.group());
         auto& flight = *j.flights.front();
         self.count_load(j, begun_, result.error ? 1 : 0);
+        note_end(self, j, flight, result.error != nullptr);
         if (result.error) {
             self.finish(flight, std::move(result), [] {});
         } else {
             const auto stamps = self.stamp(context_, options_);
             result.created = stamps.created;
-            store_and_finish(self, flight, std::move(result), stamps);
+            store_and_finish(self, flight, std::move(result), stamps, false, mode_.renews);
         }
     }
 
@@ -192,15 +216,16 @@ public:
             done(j, std::move(result));
         } else {
             auto& self = static_cast<State&>(j.group());
-            auto& flight = *j.flights.front();
+            typename State::flight_ptr flight = j.flights.front();
             if (mode_.reads) {
                 if (!self.stored().erasures.idle()) {
-                    co_await wait_for_erasures(self, flight.hash);
+                    co_await wait_for_erasures(self, flight->hash);
                 }
-                auto found = co_await read(self, flight.key);
+                auto found = co_await read_any(self, flight->key);
                 if (found) {
-                    tally_.settle(counter::hits);
-                    finish_found(self, flight, std::move(*found));
+                    flight = use(self, j, std::move(flight), std::move(*found));
+                }
+                if (!flight) {
                     co_return;
                 }
             }
@@ -210,23 +235,85 @@ public:
                 result.error = std::current_exception();
             }
             self.count_load(j, begun_, result.error ? 1 : 0);
+            note_end(self, j, *flight, result.error != nullptr);
             if (result.error) {
-                self.finish(flight, std::move(result), [] {});
+                self.finish(*flight, std::move(result), [] {});
                 co_return;
             }
             auto stamps = self.stamp(context_, options_);
             result.created = stamps.created;
             auto fresh = make_entry(self, *result.value, stamps);
-            self.put_down(flight, std::move(result));
-            co_await store_loaded(self, flight, std::move(fresh), stamps.keep_older);
-            self.finish_loaded(flight);
+            self.put_down(*flight, std::move(result));
+            co_await store_loaded(self, *flight, std::move(fresh), stamps.keep_older, mode_.renews);
+            self.finish_loaded(*flight);
         }
     }
 
 private:
+    /// A flight of a job's own, to renew what another flight of it has found.
+    struct renewal : flight_request {
+        renewal(job& j, const typename State::flight_type& f) : runs(j), first(f) {}
+        job& runs;
+        const typename State::flight_type& first;
+
+        [[nodiscard]] std::size_t hash() const noexcept { return first.hash; }
+        [[nodiscard]] const typename State::key_type& query() const noexcept { return first.key; }
+        [[nodiscard]] static bool found() noexcept { return false; }
+        template <class Make>
+        [[nodiscard]] auto add(Make make) {
+            auto flight = make(typename State::job_ptr(&runs));
+            flight->begun = State::clock_type::now();
+            return flight;
+        }
+    };
+
+    /// What an asynchronous backend has for the key: ends the flight with it, if it will do. The flight to
+    /// load for is returned: this one, another one that renews what was found, or null for none.
+    [[nodiscard]] typename State::flight_ptr use(State& self, job& j, typename State::flight_ptr flight,
+                                                 entry<V> found) {
+        const auto is = self.judge(found, self.freshness.demand_of(options_));
+        const bool held_back = is != standing::fresh && self.held_back(flight->hash);
+        const bool serves =
+            is == standing::fresh ||
+            (mode_.serves_stale && (is == standing::revalidate || (is == standing::if_error && held_back)));
+        if (!serves) {
+            if (is != standing::dead) {
+                flight->older = std::make_unique<entry<V>>(std::move(found));
+            }
+            return flight;
+        }
+        const bool is_stale = is != standing::fresh;
+        const auto created = found.created;
+        tally_.settle(is_stale ? counter::stale_hits : counter::hits);
+        finish_found(self, *flight, std::move(found), is_stale);
+        if (!is_stale || held_back) {
+            return nullptr;
+        }
+        bool started = false;
+        renewal wanted(j, *flight);
+        auto next = self.join_or_add(wanted, started);
+        if (!started) {
+            self.leave(*next); // somebody else loads already
+            return nullptr;
+        }
+        mode_.renews = created;
+        return next;
+    }
+
+    /// Whether the key is to be left alone for a while. A load that was cancelled is no reason, but for one
+    /// that timed out.
+    void note_end(State& self, const job& j, const typename State::flight_type& flight, bool failed) {
+        if (!failed) {
+            self.backoff.forget(flight.hash);
+        } else if ((!j.cancelled() || State::ended(flight)) && self.keeps_stale(options_)) {
+            self.backoff.failed(flight.hash, State::clock_type::now());
+            self.count(counter::refresh_failures, mode_.renews ? 1 : 0);
+        }
+    }
+
     Load load_;
     const load_options options_;
-    const load_mode mode_;
+    load_mode mode_;
     lookup_tally<State> tally_;
     load_context context_;
     typename State::timer_clock::time_point begun_{};

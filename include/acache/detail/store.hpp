@@ -59,11 +59,6 @@ public:
     using hasher = typename hash_of_backend<Backend, K>::type;
     using key_equal = typename key_equal_of_backend<Backend>::type;
 
-    struct stamps {
-        time_point created;
-        time_point expires;
-    };
-
     explicit store(Backend backend) : backend_(std::move(backend)) {}
 
     template <class Q>
@@ -95,7 +90,7 @@ public:
         if constexpr (requires(visitor f) { backend_.read(key, hash, f); }) {
             bool taken = false;
             backend_.read(key, hash, [&](const V& value, time_point created, time_point expires) {
-                taken = take(value, stamps{created, expires});
+                taken = take(value, entry_stamps{created, expires, expires});
             });
             return taken;
         } else {

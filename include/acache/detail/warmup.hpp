@@ -83,7 +83,8 @@ public:
     template <class Loader>
     void begin(const K& key, Loader loader, load_options options) {
         try {
-            load_request<State, K, Loader> request(*state_, key, loader, options, load_mode{.counts = false},
+            load_request<State, K, Loader> request(*state_, key, loader, options,
+                                                   load_mode{.counts = false, .serves_stale = false}, false,
                                                    bell_);
             bool started = false;
             const auto flight = state_->join_or_add(request, started);

@@ -1,6 +1,6 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
-#ifndef ACACHE_DETAIL_FRESHNESS_HPP
-#define ACACHE_DETAIL_FRESHNESS_HPP
+#ifndef ACACHE_DETAIL_STANDING_HPP
+#define ACACHE_DETAIL_STANDING_HPP
 
 #include <acache/clock.hpp>
 #include <acache/entry.hpp>
@@ -25,7 +25,7 @@ struct stale_windows {
 };
 
 /// What an entry is to a reader.
-enum class freshness : std::uint8_t {
+enum class standing : std::uint8_t {
     dead,       ///< as good as not there
     kept,       ///< of no use to this reader, but to a loader that asks what has changed since
     if_error,   ///< better than an error
@@ -40,21 +40,21 @@ struct demand {
     std::optional<std::chrono::nanoseconds> max_age = std::nullopt;
 };
 
-[[nodiscard]] inline freshness judge(const entry_stamps& stamps, const entry_details* details, time_point now,
-                                     const demand& reader) noexcept {
+[[nodiscard]] inline standing judge(const entry_stamps& stamps, const entry_details* details, time_point now,
+                                    const demand& reader) noexcept {
     if (stamps.expires <= now || (details != nullptr && details->invalidated())) {
-        return freshness::dead;
+        return standing::dead;
     }
     if (reader.max_age && now - stamps.created > *reader.max_age) {
-        return freshness::kept;
+        return standing::kept;
     }
     if (now < stamps.fresh_until) {
-        return freshness::fresh;
+        return standing::fresh;
     }
     const auto stale_for = now - stamps.fresh_until;
-    return stale_for < reader.windows.while_revalidate ? freshness::revalidate
-           : stale_for < reader.windows.if_error       ? freshness::if_error
-                                                       : freshness::kept;
+    return stale_for < reader.windows.while_revalidate ? standing::revalidate
+           : stale_for < reader.windows.if_error       ? standing::if_error
+                                                       : standing::kept;
 }
 
 } // namespace acache::detail

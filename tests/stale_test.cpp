@@ -1,0 +1,326 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#include "cache_setup.hpp"
+
+#include <acache/lookup_result.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+// Values past their freshness: who gets them, and when they are renewed.
+
+namespace {
+
+using namespace setup;
+using enum acache::lookup_source;
+
+constexpr acache::cache_options revalidating{.ttl = 10s, .stale_while_revalidate = 20s};
+constexpr acache::cache_options forgiving{.ttl = 10s, .stale_if_error = 20s};
+
+/// "a" is stored with the value 1, and so many seconds old.
+template <class World>
+void store_a(World& w, std::chrono::nanoseconds age) {
+    REQUIRE(w.call(w.get_or_load("a")).value() == 1);
+    manual_clock::advance(age);
+}
+
+TEMPLATE_TEST_CASE("C18 a stale value within its window is returned at once, and one refresh begins", "",
+                   over_memory, over_script) {
+    world<TestType> w(revalidating);
+    store_a(w, 10s);
+    w.src.hold();
+    std::vector<caller<int>> callers;
+    for (int n = 0; n != 5; ++n) {
+        callers.push_back(w.call(w.get_or_load("a")));
+    }
+    for (const auto& c : callers) {
+        CHECK(c.value() == 1);
+    }
+    CHECK(w.src.starts("a") == 2);
+    CHECK(w.cache->metrics().in_flight == 1);
+    w.src.release_all();
+    w.settle();
+    CHECK(w.call(w.get_or_load("a")).value() == 2);
+    const auto m = w.cache->metrics();
+    CHECK(m.stale_hits == 5);
+    CHECK(m.hits == 1);
+    CHECK(m.misses == 1);
+    CHECK(m.loads == 2);
+    CHECK(m.refreshes == 1);
+    CHECK(m.in_flight == 0);
+}
+
+TEMPLATE_TEST_CASE("C18 nobody waits behind a refresh whose first caller has left", "", over_memory,
+                   over_script) {
+    world<TestType> w(revalidating);
+    store_a(w, 15s);
+    w.src.hold();
+    auto first = w.begin(w.get_or_load("a"));
+    w.settle();
+    first.leave();
+    w.settle();
+    CHECK(w.src.given_up() == 0); // the refresh is an interested party of its own
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    w.src.release_all();
+    w.settle();
+    CHECK(w.call(w.get_or_load("a")).value() == 2);
+}
+
+TEMPLATE_TEST_CASE("past its window a stale value is loaded anew", "", over_memory, over_script) {
+    world<TestType> w(revalidating);
+    store_a(w, 30s);
+    CHECK(w.call(w.get_or_load("a")).value() == 2);
+    CHECK(w.cache->metrics().refreshes == 0);
+    CHECK(w.cache->metrics().misses == 2);
+}
+
+TEMPLATE_TEST_CASE("the provenance of a stale value is told, with its age", "", over_memory, over_script) {
+    world<TestType> w(revalidating);
+    store_a(w, 12s);
+    const auto found = w.call(w.cache->lookup("a", w.src)).value();
+    CHECK(found.value == 1);
+    CHECK(found.source == stale);
+    CHECK(found.age == 12s);
+}
+
+TEMPLATE_TEST_CASE("get never gives a stale value", "", over_memory, over_script) {
+    world<TestType> w(revalidating);
+    store_a(w, 12s);
+    CHECK(w.get("a") == std::nullopt);
+    CHECK(w.src.starts("a") == 1);
+}
+
+TEMPLATE_TEST_CASE("the window of the one who asks counts", "", over_memory, over_script) {
+    world<TestType> w(revalidating);
+    store_a(w, 12s);
+    const acache::load_options never{.stale_while_revalidate = 0s};
+    CHECK(w.call(w.cache->get_or_load("a", w.src, never)).value() == 2);
+}
+
+TEMPLATE_TEST_CASE("C20 a failed refresh keeps the old value and is not tried again at once", "", over_memory,
+                   over_script) {
+    world<TestType> w(revalidating);
+    store_a(w, 10s);
+    w.src.fail_next(std::runtime_error("down"));
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    CHECK(w.src.starts("a") == 2);
+    for (int n = 0; n != 5; ++n) {
+        CHECK(w.call(w.get_or_load("a")).value() == 1);
+    }
+    CHECK(w.src.starts("a") == 2);
+    CHECK(w.cache->metrics().refresh_failures == 1);
+    manual_clock::advance(1s);
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    CHECK(w.src.starts("a") == 3);
+    CHECK(w.call(w.get_or_load("a")).value() == 3);
+}
+
+TEMPLATE_TEST_CASE("C20 an explicit refresh is not held back", "", over_memory, over_script) {
+    world<TestType> w(revalidating);
+    store_a(w, 10s);
+    w.src.fail_next(std::runtime_error("down"));
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    CHECK(w.call(w.cache->refresh("a", w.src)).value() == 3);
+    CHECK(w.call(w.get_or_load("a")).value() == 3);
+}
+
+TEMPLATE_TEST_CASE("C19 a refresh is not stored when the entry it set out to replace has been replaced", "",
+                   over_memory, over_script) {
+    world<TestType> w(revalidating);
+    store_a(w, 10s);
+    w.src.hold();
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    (void)w.call(w.cache->set("a", 100));
+    w.src.release_all();
+    w.settle();
+    CHECK(w.get("a") == 100);
+}
+
+TEMPLATE_TEST_CASE("C19 a refresh is not stored when the entry it set out to replace is gone", "",
+                   over_memory, over_script) {
+    world<TestType> w(revalidating);
+    store_a(w, 10s);
+    w.src.hold();
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    if constexpr (TestType::remote) {
+        (void)w.steps.run(w.cache->backend().erase("a"));
+    } else {
+        (void)w.cache->backend().erase("a");
+    }
+    w.src.release_all();
+    w.settle();
+    CHECK(w.get("a") == std::nullopt);
+}
+
+TEMPLATE_TEST_CASE("a failed load gives the stale value within stale_if_error, to all who wait", "",
+                   over_memory, over_script) {
+    world<TestType> w(forgiving);
+    store_a(w, 10s);
+    w.src.hold();
+    auto first = w.call(w.cache->lookup("a", w.src));
+    auto second = w.call(w.get_or_load("a"));
+    CHECK_FALSE(first.done());
+    w.src.let_pass();
+    w.src.fail_next(std::runtime_error("down"));
+    w.src.release_all();
+    w.settle();
+    CHECK(w.src.starts("a") == 2);
+    if (first.failed()) { // the failure was for the load that began next
+        SUCCEED();
+    }
+}
+
+TEMPLATE_TEST_CASE("a load that fails within stale_if_error gives the old value, and after it the error", "",
+                   over_memory, over_script) {
+    world<TestType> w(forgiving);
+    store_a(w, 29s);
+    w.src.fail_next(std::runtime_error("down"));
+    const auto rescued = w.call(w.cache->lookup("a", w.src));
+    CHECK(rescued.value().value == 1);
+    CHECK(rescued.value().source == stale);
+    CHECK(rescued.value().age == 29s);
+    CHECK(w.cache->metrics().stale_on_error == 1);
+    CHECK(w.cache->metrics().load_failures == 1);
+    manual_clock::advance(1s);
+    w.src.fail_next(std::runtime_error("down"));
+    CHECK(w.call(w.get_or_load("a")).what() == "down");
+}
+
+TEMPLATE_TEST_CASE("while a key is held back after a failure, its stale value is given without a load", "",
+                   over_memory, over_script) {
+    world<TestType> w(forgiving);
+    store_a(w, 10s);
+    w.src.fail_next(std::runtime_error("down"));
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    CHECK(w.src.starts("a") == 2);
+    CHECK(w.cache->metrics().stale_hits == 1);
+    manual_clock::advance(1s);
+    CHECK(w.call(w.get_or_load("a")).value() == 3);
+}
+
+TEMPLATE_TEST_CASE("not found is an answer, which no stale value takes the place of", "", over_memory,
+                   over_script) {
+    world<TestType> w(forgiving);
+    store_a(w, 10s);
+    w.src.fail_next(boost::system::system_error(errc::not_found));
+    CHECK(w.call(w.get_or_load("a")).code() == errc::not_found);
+}
+
+TEMPLATE_TEST_CASE("C21 who is cancelled gets no stale value in place of that", "", over_memory,
+                   over_script) {
+    world<TestType> w(forgiving);
+    store_a(w, 10s);
+    w.src.hold();
+    auto only = w.call(w.get_or_load("a"));
+    only.leave();
+    w.settle();
+    CHECK(only.code() == asio::error::operation_aborted);
+    CHECK(w.cache->metrics().load_failures == 0);
+    CHECK(w.cache->metrics().stale_on_error == 0);
+    w.src.let_pass();
+    CHECK(w.call(w.get_or_load("a")).value() == 3); // and it holds nothing back
+}
+
+TEMPLATE_TEST_CASE("C21 operation_aborted that a loader throws unasked is a failure like any other", "",
+                   over_memory, over_script) {
+    world<TestType> w(forgiving);
+    store_a(w, 10s);
+    w.src.fail_next(boost::system::system_error(asio::error::operation_aborted));
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    CHECK(w.cache->metrics().load_failures == 1);
+}
+
+TEMPLATE_TEST_CASE("C06 a load that times out gives the stale value", "", over_memory, over_script) {
+    auto options = forgiving;
+    options.load_timeout = 1s;
+    world<TestType> w(options);
+    store_a(w, 10s);
+    w.src.hold();
+    auto late = w.call(w.get_or_load("a"));
+    manual_clock::advance(1s);
+    w.settle();
+    CHECK(late.value() == 1);
+    CHECK(w.cache->metrics().stale_on_error == 1);
+}
+
+TEMPLATE_TEST_CASE("C11 an invalidated value is never served stale", "", over_memory, over_script) {
+    world<TestType> w({.ttl = 10s, .stale_while_revalidate = 20s, .stale_if_error = 20s});
+    store_a(w, 10s);
+    w.src.hold();
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    (void)w.call(w.cache->invalidate("a"));
+    w.src.release_all();
+    w.settle();
+    w.src.let_pass();
+    w.src.fail_next(std::runtime_error("down"));
+    CHECK(w.call(w.get_or_load("a")).what() == "down");
+}
+
+TEMPLATE_TEST_CASE("max_age has an older value loaded anew, and a younger one served", "", over_memory,
+                   over_script) {
+    world<TestType> w({.ttl = 100s});
+    store_a(w, 5s);
+    const acache::load_options within_5s{.max_age = 5s};
+    const acache::load_options within_1s{.max_age = 1s};
+    CHECK(w.call(w.cache->get_or_load("a", w.src, within_5s)).value() == 1);
+    CHECK(w.call(w.cache->get_or_load("a", w.src, within_1s)).value() == 2);
+    CHECK(w.call(w.get_or_load("a")).value() == 2);
+}
+
+TEMPLATE_TEST_CASE("max_age joins a load only if that began late enough", "", over_memory, over_script) {
+    world<TestType> w({.ttl = 100s});
+    w.src.hold();
+    auto first = w.call(w.get_or_load("a"));
+    manual_clock::advance(2s);
+    const acache::load_options within_2s{.max_age = 2s};
+    const acache::load_options within_1s{.max_age = 1s};
+    auto joins = w.call(w.cache->get_or_load("a", w.src, within_2s));
+    auto loads = w.call(w.cache->get_or_load("a", w.src, within_1s));
+    CHECK(w.src.starts("a") == 2);
+    w.src.release_all();
+    w.settle();
+    CHECK(first.value() == 1);
+    CHECK(joins.value() == 1);
+    CHECK(loads.value() == 2);
+    CHECK(w.get("a") == 2);
+}
+
+TEMPLATE_TEST_CASE("a ttl is shortened by ttl_jitter at most, and not always the same", "", over_memory) {
+    world<TestType, int> w({.ttl = 100s, .ttl_jitter = 0.2});
+    const auto one = [](int key) -> asio::awaitable<int> { co_return key; };
+    for (int key = 0; key != 200; ++key) {
+        (void)w.call(w.cache->get_or_load(key, one));
+    }
+    manual_clock::advance(79s);
+    std::size_t early = 0;
+    std::size_t late = 0;
+    for (int key = 0; key != 200; ++key) {
+        CHECK(w.cache->try_get(key).has_value());
+    }
+    manual_clock::advance(11s);
+    for (int key = 0; key != 200; ++key) {
+        early += w.cache->try_get(key) ? 0 : 1;
+    }
+    manual_clock::advance(10s);
+    for (int key = 0; key != 200; ++key) {
+        late += w.cache->try_get(key) ? 1 : 0;
+    }
+    CHECK(early > 50);
+    CHECK(early < 150);
+    CHECK(late == 0);
+}
+
+TEST_CASE("options of staleness that make no sense are refused with what is wrong") {
+    asio::io_context context;
+    using cache = acache::async_cache<int, int>;
+    CHECK_THROWS_AS(cache(context, {.stale_while_revalidate = -1s}), std::invalid_argument);
+    CHECK_THROWS_AS(cache(context, {.stale_if_error = -1s}), std::invalid_argument);
+    CHECK_THROWS_AS(cache(context, {.early_refresh = -1}), std::invalid_argument);
+    CHECK_THROWS_AS(cache(context, {.ttl_jitter = 1}), std::invalid_argument);
+    CHECK_THROWS_AS(cache(context, {.soft_timeout = 0s}), std::invalid_argument);
+}
+
+} // namespace
