@@ -22,6 +22,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <memory>
@@ -260,8 +261,10 @@ private:
 
     static Backend make_backend(const cache_options& options) {
         if constexpr (std::constructible_from<Backend, memory_options>) {
-            return Backend(
-                memory_options{.capacity = options.capacity, .time_to_idle = options.time_to_idle});
+            return Backend(memory_options{
+                .capacity = options.capacity,
+                .time_to_idle = options.time_to_idle,
+                .retention = std::max(options.stale_while_revalidate, options.stale_if_error)});
         } else {
             return Backend(options.capacity);
         }

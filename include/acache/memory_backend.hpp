@@ -34,6 +34,9 @@ struct memory_options {
     std::size_t max_weight = unbounded;
     /// An entry that nobody has read or written for so long expires, whatever its own time. Positive.
     std::optional<std::chrono::nanoseconds> time_to_idle = std::nullopt;
+    /// How long after the end of its freshness an entry expires as a rule: those without details of which
+    /// that is true take less space than others. Not negative.
+    std::chrono::nanoseconds retention{0};
 };
 
 /// The embedded store: in memory, sharded, bounded by entries and by weight.
@@ -85,6 +88,8 @@ public:
     using removed = typename store::removed;
     /// The same of a write to many entries.
     using removed_all = removed;
+    /// What `read` gives beside the value.
+    using stamps_type = detail::packed_stamps;
 
     /// Throws `std::invalid_argument` for options that make no sense.
     explicit memory_backend(memory_options options = {}, Hash hash = Hash(), KeyEqual equal = KeyEqual())
@@ -100,7 +105,7 @@ public:
     }
 
     /// A copy of the entry of `key`. Counts as a use to the eviction policy. With a time to idle, the entry
-    /// expires at the end of that if not before.
+    /// becomes stale and expires at the end of that if not before.
     [[nodiscard]] std::optional<entry<V>> get(const K& key) { return get(key, hash_of(key)); }
     template <class Q>
         requires is_query<Q>
@@ -111,16 +116,18 @@ public:
         requires is_query<Q>
     [[nodiscard]] std::optional<entry<V>> get(const Q& key, std::uint64_t hash) {
         std::optional<entry<V>> result;
-        store_->read(key, hash, [&](const V& value, time_point created, time_point expires) {
-            result.emplace(value, created, expires);
+        store_->read(key, hash, [&](const V& value, const stamps_type& stamps) {
+            result.emplace(store::unpacked(value, stamps));
         });
         return result;
     }
 
-    /// `get` without the copy: calls `f(value, created, expires)` if there is an entry, and says whether
-    /// there was. The value is good until `f` returns; until then no memory of removed entries is used anew,
-    /// so `f` should copy what it needs and not wait. It may call the store.
-    template <class Q, std::invocable<const V&, time_point, time_point> F>
+    /// `get` without the copy: calls `f(value, stamps)` if there is an entry, and says whether there was.
+    /// The stamps are worked out as they are asked for: `created()`, `fresh_until()`, `expires()`, `all()` of
+    /// them, `details()` (null for plain entries), and cheapest `fresh(now)`, whether now, which is a call of
+    /// `now`, the entry is fresh. All is good until `f` returns; until then no memory of removed entries is
+    /// used anew, so `f` should copy what it needs and not wait. It may call the store.
+    template <class Q, std::invocable<const V&, const stamps_type&> F>
         requires is_query<Q>
     bool read(const Q& key, std::uint64_t hash, F&& f) {
         return store_->read(key, hash, std::forward<F>(f));
@@ -199,8 +206,10 @@ private:
     static std::unique_ptr<store> make(const memory_options& options, Hash hash, KeyEqual equal) {
         detail::check_not_zero(options.max_weight, "max_weight");
         detail::check_positive(options.time_to_idle, "time_to_idle");
+        detail::check_not_negative(options.retention, "retention");
         return std::make_unique<store>(options.capacity, options.max_weight, options.shards,
-                                       options.time_to_idle, std::move(hash), std::move(equal));
+                                       options.time_to_idle, options.retention, std::move(hash),
+                                       std::move(equal));
     }
 
     std::unique_ptr<store> store_;

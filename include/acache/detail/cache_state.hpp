@@ -105,10 +105,8 @@ public:
         return freshness.renews_early() || freshness.windows(options).longest().count() > 0;
     }
 
-    /// Anything with the stamps of an entry.
-    template <class Stamped>
-    [[nodiscard]] static bool fresh(const Stamped& e) noexcept {
-        return e.fresh_until == time_point::max() || e.fresh_until > clock_type::now();
+    [[nodiscard]] static bool fresh(const entry<V>& e) noexcept {
+        return plain_stamps(e).fresh(&clock_type::now);
     }
 
     [[nodiscard]] static std::optional<entry<V>> if_fresh(std::optional<entry<V>> found) {
@@ -167,9 +165,9 @@ public:
     template <class Q, class Take>
     [[nodiscard, gnu::flatten]] bool hit(const Q& query, Take take) {
         const bool found = store_.read(query, store_.hash(query), [&](auto&& value, const auto& stamped) {
-            const bool is_fresh = fresh(stamped);
+            const bool is_fresh = stamped.fresh(&clock_type::now);
             if (is_fresh) {
-                take(std::forward<decltype(value)>(value), stamped.created);
+                take(std::forward<decltype(value)>(value), stamped.created());
             }
             return is_fresh;
         });

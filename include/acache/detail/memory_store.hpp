@@ -84,8 +84,9 @@ public:
     };
 
     memory_store(std::size_t capacity, std::size_t max_weight, std::size_t shards,
-                 std::optional<std::chrono::nanoseconds> idle, Hash hash, KeyEqual equal)
-        : settings_{idle}, budget_(capacity, max_weight),
+                 std::optional<std::chrono::nanoseconds> idle, std::chrono::nanoseconds retention, Hash hash,
+                 KeyEqual equal)
+        : settings_{.idle = idle, .retention = retention}, budget_(capacity, max_weight),
           shard_count_(shard_count(shards, std::min(capacity, max_weight))),
           shards_(std::make_unique<shard[]>(shard_count_)), hash_(std::move(hash)), equal_(std::move(equal)) {
         for (std::size_t i = 0; i != shard_count_; ++i) {
@@ -107,14 +108,14 @@ public:
         if (found.at == nullptr) {
             return false;
         }
-        auto expires = home.expires(found);
+        auto idle_end = time_point::max();
         if (settings_.idle) [[unlikely]] {
-            expires = home.due(found.id);
-            if (const auto now = Clock::now(); expires > now) {
+            idle_end = home.idle_end(found.id);
+            if (const auto now = Clock::now(); home.stamps(found, idle_end).expires() > now) {
                 home.touch(found.id, now);
             }
         }
-        f(std::as_const(found.at->value), home.created(found), expires);
+        f(std::as_const(found.at->value), home.stamps(found, idle_end));
         home.use(found, hash);
         return true;
     }
@@ -160,6 +161,10 @@ public:
         return result;
     }
 
+    [[nodiscard]] static entry<V> unpacked(const V& value, const packed_stamps& stamps) {
+        return entry<V>(value, stamps.all(), entry_details_ptr(stamps.details()));
+    }
+
     std::size_t size() const noexcept { return budget_.size(); }
 
     backend_metrics metrics() {
@@ -189,7 +194,7 @@ public:
             const std::scoped_lock lock(shards_[i].mutex());
             shards_[i].for_each([&](entry_id id) {
                 node& n = shards_[i][id];
-                f(n.key, entry<V>(n.value, shards_[i].created({&n, id}), shards_[i].due(id)));
+                f(n.key, unpacked(n.value, shards_[i].stamps({&n, id}, shards_[i].idle_end(id))));
             });
         }
     }
@@ -269,7 +274,8 @@ private:
         writing at(*this, result.home_, result);
         const auto old = at.home.find(key, hash).id;
         if constexpr (!trivial) {
-            fresh.expires = time_point::max();
+            static_cast<entry_stamps&>(fresh) = {}; // so that it needs no timer, and no record
+            fresh.details.reset();
             result.refused_ = at.home.make(std::move(key), std::move(fresh), hash, 0, Clock::now());
         }
         refused(result, at.home, old, stores);

@@ -2,15 +2,15 @@
 #ifndef ACACHE_DETAIL_SIDE_RECORD_HPP
 #define ACACHE_DETAIL_SIDE_RECORD_HPP
 
-#include <acache/clock.hpp>
+#include <acache/entry.hpp>
 
 namespace acache::detail {
 
-/// What few entries have and plain ones do not pay for: here is the place for more of that kind. An entry's
-/// life owns its record; readers read it as they read the entry.
-struct side_record {
-    time_point created;
-    time_point expires;
+/// What few entries have and plain ones do not pay for. An entry's life owns its record; readers read it as
+/// they read the entry. Aligned so that four bits of its address are not needed to find it.
+struct alignas(16) side_record {
+    entry_stamps stamps;
+    entry_details_ptr details;
 };
 
 } // namespace acache::detail

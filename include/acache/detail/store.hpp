@@ -3,6 +3,8 @@
 #define ACACHE_DETAIL_STORE_HPP
 
 #include <acache/backend.hpp>
+#include <acache/clock.hpp>
+#include <acache/detail/standing.hpp>
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
 #include <acache/hash.hpp>
@@ -47,6 +49,31 @@ template <class F>
     }
 }
 
+/// The stamps and details of an entry that is at hand, as a memory backend's `read` gives them.
+class plain_stamps {
+public:
+    template <class V>
+    explicit plain_stamps(const entry<V>& of) noexcept : stamps_(of), details_(of.details.get()) {}
+
+    /// Whether the entry is fresh and none of its tags was invalidated. Calls `now` if need be.
+    template <class Now>
+    [[nodiscard]] bool fresh(Now now) const noexcept {
+        if (details_ == nullptr && stamps_.fresh_until == time_point::max()) {
+            return true;
+        }
+        return judge(stamps_, details_, now(), {}) == standing::fresh;
+    }
+    [[nodiscard]] time_point created() const noexcept { return stamps_.created; }
+    [[nodiscard]] time_point fresh_until() const noexcept { return stamps_.fresh_until; }
+    [[nodiscard]] time_point expires() const noexcept { return stamps_.expires; }
+    [[nodiscard]] const entry_details* details() const noexcept { return details_; }
+    [[nodiscard]] const entry_stamps& all() const noexcept { return stamps_; }
+
+private:
+    const entry_stamps& stamps_;
+    const entry_details* details_;
+};
+
 /// A backend as the cache asks it: one way for those that hash keys and take a hash and those that do not,
 /// and for those that look up by transparent queries and those that want a `K`.
 template <class K, class V, class Backend>
@@ -83,20 +110,19 @@ public:
     }
 
     /// Calls `take(value, stamps)` with what is known of the key without suspending, if something is; whether
-    /// it was, and `take` said that it took it. `store::answers_locally` only.
+    /// it was, and `take` said that it took it. The stamps are `plain_stamps`, or the backend's own of that
+    /// kind. `store::answers_locally` only.
     template <class Q, class Take>
     bool read(const Q& key, std::size_t hash, Take take) {
-        using visitor = void (*)(const V&, time_point, time_point);
         if constexpr (requires(visitor f) { backend_.read(key, hash, f); }) {
             bool taken = false;
-            backend_.read(key, hash, [&](const V& value, time_point created, time_point expires) {
-                taken = take(value, entry_stamps{created, expires, expires});
-            });
+            backend_.read(key, hash,
+                          [&](const V& value, const auto& stamps) { taken = take(value, stamps); });
             return taken;
         } else {
             auto answer = ask(key, hash);
             auto& found = answer.found();
-            return found && take(std::move(found->value), *found);
+            return found && take(std::move(found->value), plain_stamps(*found));
         }
     }
 
@@ -154,6 +180,11 @@ public:
     static constexpr std::size_t every_key = 0;
 
 private:
+    struct visitor {
+        template <class Stamps>
+        void operator()(const V&, const Stamps&) const;
+    };
+
     template <class Q, class F>
     static decltype(auto) with_key(const Q& key, F f) {
         if constexpr (std::is_same_v<Q, K>) {

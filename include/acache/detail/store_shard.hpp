@@ -42,6 +42,8 @@ namespace acache::detail {
 struct shard_settings {
     /// An entry expires so long after its last use.
     std::optional<std::chrono::nanoseconds> idle = std::nullopt;
+    /// Plain entries expire so long after they have become stale.
+    std::chrono::nanoseconds retention{0};
     /// Entries have weights.
     bool weighs = false;
 };
@@ -129,25 +131,22 @@ public:
 
     [[nodiscard]] node& operator[](entry_id id) const noexcept { return slab_[id]; }
 
-    [[nodiscard]] time_point created(const found& entry) const noexcept {
-        return entry.at->life.created(slab_.cold(*entry.at, entry.id).life_rest);
+    /// What is kept of the entry beside its value; `idle_end` as below.
+    [[nodiscard]] packed_stamps stamps(const found& entry, time_point idle_end) const noexcept {
+        return {entry.at->life, slab_.cold(*entry.at, entry.id).life_rest, settings_->retention, idle_end};
     }
-    /// When the entry expires by its own time.
-    [[nodiscard]] time_point expires(const found& entry) const noexcept {
-        if (entry.at->life.lasts_for_ever()) [[likely]] {
+    /// When the entry expires unless it is used meanwhile.
+    [[nodiscard]] time_point idle_end(entry_id id) const noexcept {
+        if (!settings_->idle) [[likely]] {
             return time_point::max();
         }
-        return entry.at->life.expires(slab_.cold(*entry.at, entry.id).life_rest);
+        const std::chrono::nanoseconds used{slab_.usage(id).used.load(std::memory_order_relaxed)};
+        return saturating_add(time_point{used}, *settings_->idle);
     }
 
     /// When the entry expires.
     [[nodiscard]] time_point due(entry_id id) const noexcept {
-        const auto expires = slab_[id].life.expires(slab_.cold(id).life_rest);
-        if (!settings_->idle) {
-            return expires;
-        }
-        const std::chrono::nanoseconds used{slab_.usage(id).used.load(std::memory_order_relaxed)};
-        return std::min(expires, saturating_add(time_point{used}, *settings_->idle));
+        return stamps({&slab_[id], id}, idle_end(id)).expires();
     }
 
     /// Says that a reader has found the entry of use.
@@ -195,7 +194,8 @@ public:
         }
         const auto id = slab_.make(std::move(key), std::move(fresh.value), hash);
         try {
-            slab_[id].life = entry_life(fresh.created, fresh.expires, slab_.cold(id).life_rest);
+            slab_[id].life =
+                entry_life(fresh, std::move(fresh.details), settings_->retention, slab_.cold(id).life_rest);
         } catch (...) {
             slab_.destroy(id);
             throw;
