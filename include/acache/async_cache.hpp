@@ -23,6 +23,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <memory>
@@ -261,10 +262,11 @@ private:
 
     static Backend make_backend(const cache_options& options) {
         if constexpr (std::constructible_from<Backend, memory_options>) {
-            return Backend(memory_options{
-                .capacity = options.capacity,
-                .time_to_idle = options.time_to_idle,
-                .retention = std::max(options.stale_while_revalidate, options.stale_if_error)});
+            return Backend(
+                memory_options{.capacity = options.capacity,
+                               .time_to_idle = options.time_to_idle,
+                               .retention = std::max({options.stale_while_revalidate, options.stale_if_error,
+                                                      std::chrono::nanoseconds{0}})});
         } else {
             return Backend(options.capacity);
         }

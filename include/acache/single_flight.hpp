@@ -160,7 +160,7 @@ private:
 
         [[nodiscard]] std::size_t hash() const noexcept { return hash_value; }
         [[nodiscard]] decltype(auto) query() const noexcept { return detail::query_of(key); }
-        [[nodiscard]] static bool found() noexcept { return false; }
+        [[nodiscard]] static bool found(const typename state::flight_type*) noexcept { return false; }
         template <class Make>
         [[nodiscard]] auto add(Make make) {
             return make(self.template make_job<body<F>>(std::nullopt, nullptr, std::move(fn)));

@@ -40,7 +40,7 @@ public:
     }
     [[nodiscard]] const K& query() const noexcept { return *key_; }
 
-    [[nodiscard]] bool found() {
+    [[nodiscard]] bool found(const typename State::flight_type*) {
         if constexpr (State::store_type::answers_locally) {
             if (self_->keeps()) {
                 found_ = std::move(self_->ask(*key_, hash_).found());

@@ -60,9 +60,9 @@ public:
                (demand_.max_age && State::clock_type::now() - flight.begun > *demand_.max_age);
     }
 
-    [[nodiscard]] bool found() {
+    [[nodiscard]] bool found(const typename State::flight_type* flight) {
         if (!mode_.replaces) {
-            if (auto there = stored(); there && answers(*there)) {
+            if (auto there = stored(flight); there && answers(*there)) {
                 found_ = std::move(there);
             }
         }
@@ -136,13 +136,18 @@ private:
         }
     }
 
-    [[nodiscard]] std::optional<entry<V>> stored() {
+    /// What can be told without suspending of what is stored; `flight` is the key's, or null.
+    [[nodiscard]] std::optional<entry<V>> stored(const typename State::flight_type* flight) {
+        std::optional<entry<V>> there;
         if constexpr (State::store_type::answers_locally) {
             if (self_.keeps()) {
-                return std::move(self_.stored().ask(query_, hash_).found());
+                there = std::move(self_.stored().ask(query_, hash_).found());
             }
         }
-        return std::nullopt;
+        if (!there && flight != nullptr && flight->older) {
+            there = *flight->older;
+        }
+        return there;
     }
 
     /// Whether what is stored is the answer, without a load.
@@ -168,10 +173,7 @@ private:
         if (mode_.replaces || demand_.windows.longest().count() == 0 || !is_outage(flight.outcome.error)) {
             return false;
         }
-        auto there = stored();
-        if (!there && flight.older) {
-            there = *flight.older;
-        }
+        auto there = stored(&flight);
         if (there && self_.judge(*there, demand_) >= standing::if_error) {
             stale_ = true;
             found_ = std::move(there);
@@ -224,10 +226,13 @@ asio::awaitable<lookup_result<typename State::value_type>> lookup(state_ref<Stat
         const read_section reading;
         State* const state = where.find();
         if (state != nullptr && state->board.admits(false)) {
-            (void)state->hit(query_of(kept), [&](auto&& value, time_point created) {
-                found.emplace(lookup_result<typename State::value_type>{
-                    std::forward<decltype(value)>(value), lookup_source::hit, State::age(created)});
-            });
+            (void)state->hit(
+                query_of(kept),
+                [&](auto&& value, time_point created) {
+                    found.emplace(lookup_result<typename State::value_type>{
+                        std::forward<decltype(value)>(value), lookup_source::hit, State::age(created)});
+                },
+                options.max_age);
         }
     }
     if (found) {
@@ -238,6 +243,7 @@ asio::awaitable<lookup_result<typename State::value_type>> lookup(state_ref<Stat
 
 /// In place of `load_options` where none were given: a hit then has none to copy into its frame.
 struct no_load_options {
+    static constexpr std::nullopt_t max_age = std::nullopt;
     operator load_options() const noexcept { return {}; }
 };
 
@@ -245,7 +251,7 @@ struct no_load_options {
 template <class State, class Key, class Load, class Options>
 asio::awaitable<typename State::value_type> get_or_load(state_ref<State> where, Key kept, Load loader,
                                                         Options options) {
-    if (auto value = hit(where, query_of(kept))) {
+    if (auto value = hit(where, query_of(kept), options.max_age)) {
         co_return std::move(*value);
     }
     // As `load`, but in this frame: the frames of those who wait are what a herd costs most.

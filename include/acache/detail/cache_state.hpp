@@ -22,6 +22,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -162,10 +163,14 @@ public:
     /// The way of a hit: calls `take(value, created)` with the fresh entry of the key, if there is one that
     /// can be told without suspending, and counts it. All that it calls is inlined, which g++ else leaves
     /// off halfway down: a hit takes a fifth less so.
-    template <class Q, class Take>
-    [[nodiscard, gnu::flatten]] bool hit(const Q& query, Take take) {
+    /// With a `max_age`, no entry older than that is a hit.
+    template <class Q, class Take, class MaxAge = std::nullopt_t>
+    [[nodiscard, gnu::flatten]] bool hit(const Q& query, Take take, const MaxAge& max_age = std::nullopt) {
         const bool found = store_.read(query, store_.hash(query), [&](auto&& value, const auto& stamped) {
-            const bool is_fresh = stamped.fresh(&clock_type::now);
+            bool is_fresh = stamped.fresh(&clock_type::now);
+            if constexpr (!std::same_as<MaxAge, std::nullopt_t>) {
+                is_fresh = is_fresh && (!max_age || age(stamped.created()) <= *max_age);
+            }
             if (is_fresh) {
                 take(std::forward<decltype(value)>(value), stamped.created());
             }
@@ -210,16 +215,18 @@ private:
 };
 
 /// The value of a hit on a cache that may be no more; nothing where it takes more than a look.
-template <class State, class Query>
-[[nodiscard]] std::optional<typename State::value_type> hit(state_ref<State> where, const Query& query) {
+template <class State, class Query, class MaxAge = std::nullopt_t>
+[[nodiscard]] std::optional<typename State::value_type> hit(state_ref<State> where, const Query& query,
+                                                            const MaxAge& max_age = std::nullopt) {
     std::optional<typename State::value_type> result;
     if constexpr (State::store_type::answers_locally) {
         const read_section reading;
         State* const state = where.find();
         if (state != nullptr && state->board.admits(false)) {
-            (void)state->hit(query, [&](auto&& value, time_point) {
-                result.emplace(std::forward<decltype(value)>(value));
-            });
+            (void)state->hit(
+                query,
+                [&](auto&& value, time_point) { result.emplace(std::forward<decltype(value)>(value)); },
+                max_age);
         }
     }
     return result;

@@ -172,7 +172,8 @@ template <class Call, class Tuple>
     return call.with_query(kept, [&](const auto& query) {
         std::optional<typename Call::V> result;
         (void)call.state->hit(
-            query, [&](auto&& value, time_point) { result.emplace(std::forward<decltype(value)>(value)); });
+            query, [&](auto&& value, time_point) { result.emplace(std::forward<decltype(value)>(value)); },
+            call.options.max_age);
         return result;
     });
 }

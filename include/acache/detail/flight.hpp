@@ -77,16 +77,15 @@ public:
     bool joinable = false;
     /// Nobody wants it any more, and its job has been told.
     bool abandoned = false;
+    /// What an asynchronous backend had for the key when the load began, where that may still be of use. Set
+    /// once, if at all, and constant once `ended` is true.
+    std::unique_ptr<entry<V>> older;
     /// The loader has brought the outcome, which is being stored.
     bool loaded = false;
     /// Set under the mutex, and read without it too. Who sees it true sees the outcome.
     std::atomic<bool> ended = false;
     /// May be null.
     std::shared_ptr<flight_listener> listener;
-
-    /// What an asynchronous backend had for the key when the load began, where it may be of use if that
-    /// fails. Constant once `ended` is true.
-    std::unique_ptr<entry<V>> older;
 
     /// Constant once `ended` is true.
     flight_outcome<V> outcome;

@@ -7,12 +7,13 @@ namespace acache::detail {
 /// What somebody asks of a `flight_table`: the flight of a key. Besides what is here, where requests are
 /// alike as a rule, one has
 /// - `hash()`, and `query()`, the key as it is looked up;
-/// - `found()`: looks for an answer that needs no flight, under the lock of the key's flights, so that there
-///   is no gap before a flight that is made for it is known to all;
+/// - `found(flight)`: looks for an answer that needs no flight, under the lock of the key's flights, so that
+///   there is no gap before a flight that is made for it is known to all; `flight` is the joinable one, or
+///   null;
 /// - `add(make)`: chooses the job of a new flight and returns `make(job)`, under that lock;
 /// - and for whoever enters it `joined()`, and `launch(flight)`, which submits the job of that new flight.
 struct flight_request {
-    /// `found` is asked even where the key has a flight.
+    /// `found` is asked although the key has a flight.
     [[nodiscard]] static bool may_answer() noexcept { return false; }
     /// The flight there is will not do: it is fenced, and a new one made.
     template <class Flight>

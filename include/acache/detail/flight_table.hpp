@@ -78,7 +78,7 @@ public:
             return added;
         };
         flight_ptr result = s.find(hash, request.query());
-        if ((!result || request.may_answer()) && request.found()) {
+        if ((!result || request.may_answer()) && request.found(result.get())) {
             if (!result && request.renews()) {
                 request.keep_renewal(add());
             }
@@ -213,6 +213,14 @@ public:
 
     /// For who ends many flights without suspending: they count as one wake-up, as long as `scope` lives.
     void begin_waking(std::optional<wakeups::scope>& scope) noexcept { scope.emplace(wakeups_); }
+
+    /// Puts down what an asynchronous backend had for the flight's key.
+    void put_older(flight_type& f, std::unique_ptr<entry<V>> older) {
+        const std::lock_guard lock{shard_of(f.hash).mutex};
+        if (!f.ended) {
+            f.older = std::move(older);
+        }
+    }
 
     /// Puts down the outcome of a flight whose value takes time to store. Meanwhile a timeout ends the flight
     /// with that outcome, and everything else with its own.

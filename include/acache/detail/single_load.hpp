@@ -252,17 +252,20 @@ public:
 private:
     /// A flight of a job's own, to renew what another flight of it has found.
     struct renewal : flight_request {
-        renewal(job& j, const typename State::flight_type& f) : runs(j), first(f) {}
+        renewal(job& j, const typename State::flight_type& f, std::unique_ptr<entry<V>> of)
+            : runs(j), first(f), older(std::move(of)) {}
         job& runs;
         const typename State::flight_type& first;
+        std::unique_ptr<entry<V>> older;
 
         [[nodiscard]] std::size_t hash() const noexcept { return first.hash; }
         [[nodiscard]] const typename State::key_type& query() const noexcept { return first.key; }
-        [[nodiscard]] static bool found() noexcept { return false; }
+        [[nodiscard]] static bool found(const typename State::flight_type*) noexcept { return false; }
         template <class Make>
         [[nodiscard]] auto add(Make make) {
             auto flight = make(typename State::job_ptr(&runs));
             flight->begun = State::clock_type::now();
+            flight->older = std::move(older); // for those who come while it is renewed
             return flight;
         }
     };
@@ -278,25 +281,25 @@ private:
             (mode_.serves_stale && (is == standing::revalidate || (is == standing::if_error && held_back)));
         if (!serves) {
             if (is != standing::dead) {
-                flight->older = std::make_unique<entry<V>>(std::move(found));
+                self.put_older(*flight, std::make_unique<entry<V>>(std::move(found)));
             }
             return flight;
         }
         const bool is_stale = is != standing::fresh;
-        const auto created = found.created;
         tally_.settle(is_stale ? counter::stale_hits : counter::hits);
+        auto older = is_stale && !held_back ? std::make_unique<entry<V>>(found) : nullptr;
         finish_found(self, *flight, std::move(found), is_stale);
-        if (!is_stale || held_back) {
+        if (!older) {
             return nullptr;
         }
+        mode_.renews = older->created;
         bool started = false;
-        renewal wanted(j, *flight);
+        renewal wanted(j, *flight, std::move(older));
         auto next = self.join_or_add(wanted, started);
         if (!started) {
             self.leave(*next); // somebody else loads already
             return nullptr;
         }
-        mode_.renews = created;
         return next;
     }
 
