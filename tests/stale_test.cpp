@@ -1,7 +1,11 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
 #include "cache_setup.hpp"
 
+#include <acache/detail/random.hpp>
 #include <acache/lookup_result.hpp>
+
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -313,6 +317,73 @@ TEMPLATE_TEST_CASE("a ttl is shortened by ttl_jitter at most, and not always the
     CHECK(early > 50);
     CHECK(early < 150);
     CHECK(late == 0);
+}
+
+/// What callers of one hot key meet with, over a minute in steps of ten milliseconds, five a step, where a
+/// load takes a tenth of a second and a value is fresh for ten.
+struct traffic {
+    std::size_t waited = 0; ///< callers who had to wait for a load, the first one's aside
+    int loads = 0;
+};
+template <class Kind>
+traffic of_hot_key(acache::cache_options options) {
+    options.ttl = 10s;
+    world<Kind> w(options);
+    acache::detail::random_source::here().seed(1);
+    traffic seen;
+    const auto load = [&seen](std::string) -> asio::awaitable<int> {
+        acache::testing::manual_timer slow(co_await asio::this_coro::executor, 100ms);
+        co_await slow.async_wait(asio::use_awaitable);
+        co_return ++seen.loads;
+    };
+    const auto ask = [&] { return w.call(w.cache->get_or_load("hot", load)); };
+    const auto first = ask();
+    manual_clock::advance(100ms);
+    w.settle();
+    REQUIRE(first.done());
+    for (int step = 0; step != 6000; ++step) {
+        for (int n = 0; n != 5; ++n) {
+            seen.waited += ask().done() ? 0 : 1;
+        }
+        manual_clock::advance(10ms);
+        w.settle();
+    }
+    return seen;
+}
+
+TEMPLATE_TEST_CASE("early_refresh renews a hot key before it expires, so that no herd waits when it does", "",
+                   over_memory, over_script) {
+    const auto without = of_hot_key<TestType>({});
+    CHECK(without.loads == 6);
+    CHECK(without.waited >= 5 * 10 * 5); // all of a tenth of a second, each ten seconds
+    const auto with = of_hot_key<TestType>({.early_refresh = 1});
+    CHECK(with.waited == 0);
+    CHECK(with.loads >= 6);
+    CHECK(with.loads <= 8); // and seldom earlier than it has to be
+}
+
+TEMPLATE_TEST_CASE("an early refresh is one at a time, and a hit for those who come meanwhile", "",
+                   over_memory, over_script) {
+    world<TestType> w({.ttl = 10s, .early_refresh = 1e6});
+    const auto load = [src = w.src](std::string key) -> asio::awaitable<int> {
+        const int value = co_await src(std::move(key));
+        manual_clock::advance(1s); // as long as it takes
+        co_return value;
+    };
+    CHECK(w.call(w.cache->get_or_load("a", load)).value() == 1);
+    w.src.hold();
+    for (int n = 0; n != 5; ++n) {
+        const auto found = w.call(w.cache->lookup("a", load)).value();
+        CHECK(found.value == 1);
+        CHECK(found.source == hit);
+    }
+    CHECK(w.src.starts("a") == 2);
+    CHECK(w.cache->metrics().hits == 5);
+    CHECK(w.cache->metrics().refreshes == 1);
+    CHECK(w.cache->metrics().early_refreshes == 1);
+    w.src.release_all();
+    w.settle();
+    CHECK(w.get("a") == 2);
 }
 
 TEST_CASE("options of staleness that make no sense are refused with what is wrong") {

@@ -104,8 +104,8 @@ public:
         }
         const auto failed =
             std::count_if(results.begin(), results.end(), [](const auto& r) { return r.has_error(); });
-        self.count_load(j, begun, static_cast<std::size_t>(failed));
-        co_await finish(self, results);
+        const auto took = self.count_load(j, begun, static_cast<std::size_t>(failed));
+        co_await finish(self, results, took);
     }
 
 private:
@@ -172,8 +172,9 @@ private:
 
     // Over an asynchronous backend the flights end when all values are stored, and not each after its own:
     // callers who went on one by one would not meet again in one batch.
-    asio::awaitable<void> finish(State& self, std::vector<load_result<V>>& results) {
-        const auto stamps = self.stamp(load_context(), options_);
+    asio::awaitable<void> finish(State& self, std::vector<load_result<V>>& results,
+                                 std::chrono::nanoseconds took) {
+        const auto stamps = self.stamp(load_context(), options_, took);
         [[maybe_unused]] std::optional<wakeups::scope> waking;
         if constexpr (State::synchronous) {
             self.begin_waking(waking);

@@ -42,18 +42,18 @@ class load_request : public flight_request {
 public:
     using V = typename State::value_type;
 
-    /// `due` says that the entry is to be renewed early, if it is still there. `listener`, which may be null,
-    /// hears of the end of a flight that is made for this request.
+    /// `listener`, which may be null, hears of the end of a flight that is made for this request.
     load_request(State& self, const Query& query, Load& load, load_options options, load_mode mode,
-                 bool due = false, std::shared_ptr<flight_listener> listener = nullptr)
-        : self_(self), query_(query), load_(load), options_(options), mode_(mode), due_(due),
+                 std::shared_ptr<flight_listener> listener = nullptr)
+        : self_(self), query_(query), load_(load), options_(options), mode_(mode),
           demand_(self.freshness.demand_of(options)), listener_(std::move(listener)),
           hash_(self.stored().hash(query)) {}
 
     [[nodiscard]] std::size_t hash() const noexcept { return hash_; }
     [[nodiscard]] const Query& query() const noexcept { return query_; }
     [[nodiscard]] bool may_answer() const noexcept {
-        return !mode_.replaces && (due_ || demand_.max_age || demand_.windows.longest().count() > 0);
+        return !mode_.replaces &&
+               (self_.freshness.renews_early() || demand_.max_age || demand_.windows.longest().count() > 0);
     }
     [[nodiscard]] bool replaces(const typename State::flight_type& flight) const noexcept {
         return mode_.replaces ||
@@ -81,7 +81,7 @@ public:
         using body = single_load<State, Load>;
         auto mode = mode_;
         if (found_) { // to be renewed
-            mode = load_mode{.reads = false, .counts = false, .renews = found_->created};
+            mode = load_mode{.reads = false, .counts = false, .renews = found_->created, .early = !stale_};
         }
         auto flight =
             make(self_.template make_job<body>(options_.load_timeout, nullptr, std::move(load_), options_,
@@ -154,7 +154,10 @@ private:
     [[nodiscard]] bool answers(const entry<V>& there) {
         switch (self_.judge(there, demand_)) {
         case standing::fresh:
-            renews_ = due_;
+            // Near its end it would have been a hit, but for the draw.
+            renews_ =
+                self_.freshness.renews_early() &&
+                self_.freshness.may_be_due(State::clock_type::now(), there.fresh_until, there.details.get());
             return true;
         case standing::revalidate:
             stale_ = true;
@@ -186,7 +189,6 @@ private:
     Load& load_;
     const load_options options_;
     const load_mode mode_;
-    const bool due_;
     const demand demand_;
     std::shared_ptr<flight_listener> listener_;
     const std::size_t hash_;

@@ -109,7 +109,7 @@ template <class State, class Q>
 [[nodiscard]] std::optional<typename State::value_type> try_get(State& self, const Q& key) {
     if constexpr (requires { self.stored().hash(key); }) {
         std::optional<typename State::value_type> result;
-        const bool hit = self.hit(
+        const bool hit = self.template hit<false>(
             key, [&](auto&& value, time_point) { result.emplace(std::forward<decltype(value)>(value)); });
         if (!hit) {
             self.count(counter::misses);

@@ -73,11 +73,15 @@ public:
     void count(counter c, std::uint64_t n = 1) noexcept { counters_.add(c, n); }
     /// Counts a load that ended, `failed` keys of it without a value. One that was cancelled, or that a
     /// timeout has counted already, does not count.
-    void count_load(const job& j, typename timer_clock::time_point begun, std::size_t failed) noexcept {
+    /// How long it took is returned.
+    std::chrono::nanoseconds count_load(const job& j, typename timer_clock::time_point begun,
+                                        std::size_t failed) noexcept {
+        const auto took = timer_clock::now() - begun;
         if (!j.cancelled()) {
             count(counter::load_failures, failed);
-            load_time_.record(timer_clock::now() - begun);
+            load_time_.record(took);
         }
+        return took;
     }
 
     [[nodiscard]] cache_metrics metrics() const {
@@ -117,12 +121,13 @@ public:
         return found;
     }
 
-    /// The stamps of a value, and what is to become of it.
+    /// The stamps and details of a value, and what is to become of it.
     struct stamps : entry_stamps {
         /// It is to be stored, and not stale already.
         bool alive;
         /// The older entry may stay although this value is not stored.
         bool keep_older = false;
+        entry_details_ptr details = nullptr;
     };
 
     [[nodiscard]] stamps stamp(std::optional<std::chrono::nanoseconds> ttl) const noexcept {
@@ -131,7 +136,9 @@ public:
         return {result, result.fresh_until > now};
     }
 
-    [[nodiscard]] stamps stamp(const load_context& context, const load_options& options) const noexcept {
+    /// `took` is how long the load did.
+    [[nodiscard]] stamps stamp(const load_context& context, const load_options& options,
+                               std::chrono::nanoseconds took) const {
         const auto now = clock_type::now();
         const auto windows = freshness.windows(options);
         stamps result{freshness.stamp(context.valid_from().value_or(now),
@@ -142,6 +149,11 @@ public:
             result.expires = saturating_add(result.fresh_until, windows.longest());
         }
         result.alive = result.fresh_until > now && !result.keep_older;
+        if (freshness.renews_early() && result.alive && result.fresh_until != time_point::max()) {
+            auto* details = new entry_details;
+            result.details = details;
+            details->load_time = took;
+        }
         return result;
     }
 
@@ -163,13 +175,18 @@ public:
     /// The way of a hit: calls `take(value, created)` with the fresh entry of the key, if there is one that
     /// can be told without suspending, and counts it. All that it calls is inlined, which g++ else leaves
     /// off halfway down: a hit takes a fifth less so.
-    /// With a `max_age`, no entry older than that is a hit.
-    template <class Q, class Take, class MaxAge = std::nullopt_t>
+    /// With a `max_age`, no entry older than that is a hit; for who `loads`, no entry that is to be renewed
+    /// early.
+    template <bool loads = true, class Q, class Take, class MaxAge = std::nullopt_t>
     [[nodiscard, gnu::flatten]] bool hit(const Q& query, Take take, const MaxAge& max_age = std::nullopt) {
         const bool found = store_.read(query, store_.hash(query), [&](auto&& value, const auto& stamped) {
             bool is_fresh = stamped.fresh(&clock_type::now);
             if constexpr (!std::same_as<MaxAge, std::nullopt_t>) {
                 is_fresh = is_fresh && (!max_age || age(stamped.created()) <= *max_age);
+            }
+            if (freshness.renews_early()) [[unlikely]] {
+                is_fresh = is_fresh && !(loads && freshness.is_due(clock_type::now(), stamped.fresh_until(),
+                                                                   stamped.details()));
             }
             if (is_fresh) {
                 take(std::forward<decltype(value)>(value), stamped.created());

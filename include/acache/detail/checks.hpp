@@ -35,15 +35,21 @@ inline void check_not_negative(std::chrono::nanoseconds given, const char* optio
     }
 }
 
+inline void check_not_negative(const std::optional<std::chrono::nanoseconds>& given, const char* option) {
+    if (given) {
+        check_not_negative(*given, option);
+    }
+}
+
 inline void check(const load_options& options) {
     check_positive(options.ttl, "ttl");
     check_positive(options.load_timeout, "load_timeout");
-    check_not_negative(options.stale_while_revalidate.value_or(std::chrono::nanoseconds{0}),
-                       "stale_while_revalidate");
-    check_not_negative(options.stale_if_error.value_or(std::chrono::nanoseconds{0}), "stale_if_error");
+    check_not_negative(options.stale_while_revalidate, "stale_while_revalidate");
+    check_not_negative(options.stale_if_error, "stale_if_error");
     check_positive(options.negative_ttl, "negative_ttl");
     check_positive(options.soft_timeout, "soft_timeout");
-    check_not_negative(options.max_age.value_or(std::chrono::nanoseconds{0}), "max_age");
+    check_not_negative(options.max_age, "max_age");
+}), "max_age");
 }
 
 } // namespace acache::detail

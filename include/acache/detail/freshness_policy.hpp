@@ -46,11 +46,14 @@ public:
 
     /// The load time of entries is kept.
     [[nodiscard]] bool renews_early() const noexcept { return early_ > 0; }
-    /// Whether who has found this entry, still fresh, is to renew it.
-    [[nodiscard]] bool is_due(time_point now, const entry_stamps& stamps,
-                              const entry_details* details) const {
-        return details != nullptr && renews_early() && stamps.fresh_until != time_point::max() &&
-               refresh_early(now, stamps.fresh_until, details->load_time, early_);
+    /// Whether who has found this entry, still fresh, is to renew it: a draw.
+    [[nodiscard]] bool is_due(time_point now, time_point fresh_until, const entry_details* details) const {
+        return details != nullptr && refresh_early(now, fresh_until, details->load_time, early_);
+    }
+    /// Whether that may be so.
+    [[nodiscard]] bool may_be_due(time_point now, time_point fresh_until,
+                                  const entry_details* details) const noexcept {
+        return details != nullptr && near_end(now, fresh_until, details->load_time, early_);
     }
 
     /// The stamps of a value that was made at `created` and is to be fresh for `ttl` from then, the cache's

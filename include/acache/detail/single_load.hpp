@@ -38,6 +38,8 @@ struct load_mode {
     bool serves_stale = true;
     /// The load is one in the background that renews the entry made then (contract C19).
     std::optional<time_point> renews = std::nullopt;
+    /// That entry is still fresh.
+    bool early = false;
 };
 
 /// A look-up that has become a flight and is not counted yet: as a hit where the flight finds the value in
@@ -80,7 +82,7 @@ make_entry(State& self, const typename State::value_type& value, typename State:
     std::optional<entry<typename State::value_type>> fresh;
     if (s.alive) {
         try {
-            fresh.emplace(value, s);
+            fresh.emplace(value, s, std::move(s.details));
         } catch (...) {
             self.count(counter::backend_failures);
             s.keep_older = true;
@@ -185,6 +187,7 @@ public:
         tally_.settle(counter::misses);
         self.count(counter::loads);
         self.count(counter::refreshes, mode_.renews ? 1 : 0);
+        self.count(counter::early_refreshes, mode_.early ? 1 : 0);
         begun_ = State::timer_clock::now();
         return call_loader(load_, context_, j.flights.front()->key);
     }
@@ -194,14 +197,14 @@ public:
     {
         auto& self = static_cast<State&>(j.group());
         auto& flight = *j.flights.front();
-        self.count_load(j, begun_, result.error ? 1 : 0);
+        const auto took = self.count_load(j, begun_, result.error ? 1 : 0);
         note_end(self, j, flight, result.error != nullptr);
         if (result.error) {
             self.finish(flight, std::move(result), [] {});
         } else {
-            const auto stamps = self.stamp(context_, options_);
+            auto stamps = self.stamp(context_, options_, took);
             result.created = stamps.created;
-            store_and_finish(self, flight, std::move(result), stamps, false, mode_.renews);
+            store_and_finish(self, flight, std::move(result), std::move(stamps), false, mode_.renews);
         }
     }
 
@@ -234,13 +237,13 @@ public:
             } catch (...) {
                 result.error = std::current_exception();
             }
-            self.count_load(j, begun_, result.error ? 1 : 0);
+            const auto took = self.count_load(j, begun_, result.error ? 1 : 0);
             note_end(self, j, *flight, result.error != nullptr);
             if (result.error) {
                 self.finish(*flight, std::move(result), [] {});
                 co_return;
             }
-            auto stamps = self.stamp(context_, options_);
+            auto stamps = self.stamp(context_, options_, took);
             result.created = stamps.created;
             auto fresh = make_entry(self, *result.value, stamps);
             self.put_down(*flight, std::move(result));
@@ -286,13 +289,15 @@ private:
             return flight;
         }
         const bool is_stale = is != standing::fresh;
+        const bool renews = is_stale ? !held_back : is_due(self, found);
+        auto older = renews ? std::make_unique<entry<V>>(found) : nullptr;
         tally_.settle(is_stale ? counter::stale_hits : counter::hits);
-        auto older = is_stale && !held_back ? std::make_unique<entry<V>>(found) : nullptr;
         finish_found(self, *flight, std::move(found), is_stale);
         if (!older) {
             return nullptr;
         }
         mode_.renews = older->created;
+        mode_.early = !is_stale;
         bool started = false;
         renewal wanted(j, *flight, std::move(older));
         auto next = self.join_or_add(wanted, started);
@@ -301,6 +306,11 @@ private:
             return nullptr;
         }
         return next;
+    }
+
+    [[nodiscard]] static bool is_due(const State& self, const entry<V>& found) {
+        return self.freshness.renews_early() &&
+               self.freshness.is_due(State::clock_type::now(), found.fresh_until, found.details.get());
     }
 
     /// Whether the key is to be left alone for a while. A load that was cancelled is no reason, but for one

@@ -84,8 +84,7 @@ public:
     void begin(const K& key, Loader loader, load_options options) {
         try {
             load_request<State, K, Loader> request(*state_, key, loader, options,
-                                                   load_mode{.counts = false, .serves_stale = false}, false,
-                                                   bell_);
+                                                   load_mode{.counts = false, .serves_stale = false}, bell_);
             bool started = false;
             const auto flight = state_->join_or_add(request, started);
             if (!flight) {
