@@ -319,6 +319,68 @@ TEMPLATE_TEST_CASE("a ttl is shortened by ttl_jitter at most, and not always the
     CHECK(late == 0);
 }
 
+TEMPLATE_TEST_CASE(
+    "a caller who could have a stale value gets it after the soft timeout, and the load goes on", "",
+    over_memory, over_script) {
+    auto options = forgiving;
+    options.soft_timeout = 1s;
+    world<TestType> w(options);
+    store_a(w, 10s);
+    w.src.hold();
+    auto first = w.call(w.cache->lookup("a", w.src));
+    manual_clock::advance(500ms);
+    auto second = w.call(w.get_or_load("a"));
+    CHECK_FALSE(first.done());
+    manual_clock::advance(500ms);
+    w.settle();
+    CHECK(first.value().value == 1);
+    CHECK(first.value().source == stale);
+    CHECK_FALSE(second.done());
+    manual_clock::advance(500ms);
+    w.settle();
+    CHECK(second.value() == 1);
+    CHECK(w.src.given_up() == 0);
+    w.src.release_all();
+    w.settle();
+    CHECK(w.get("a") == 2);
+    const auto m = w.cache->metrics();
+    CHECK(m.soft_timeouts == 2);
+    CHECK(m.misses + m.coalesced + m.hits + m.stale_hits == 4); // with the first load and the last look
+    CHECK(m.in_flight == 0);
+}
+
+TEMPLATE_TEST_CASE("a caller without a stale value waits for its load, whatever the soft timeout", "",
+                   over_memory, over_script) {
+    auto options = forgiving;
+    options.soft_timeout = 1s;
+    world<TestType> w(options);
+    w.src.hold();
+    auto only = w.call(w.get_or_load("a"));
+    manual_clock::advance(5s);
+    w.settle();
+    CHECK_FALSE(only.done());
+    w.src.release_all();
+    w.settle();
+    CHECK(only.value() == 1);
+}
+
+TEMPLATE_TEST_CASE("a caller who leaves before the soft timeout is not woken by it", "", over_memory,
+                   over_script) {
+    auto options = forgiving;
+    options.soft_timeout = 1s;
+    world<TestType> w(options);
+    store_a(w, 10s);
+    w.src.hold();
+    auto only = w.call(w.get_or_load("a"));
+    only.leave();
+    w.settle();
+    CHECK(only.code() == asio::error::operation_aborted);
+    manual_clock::advance(5s);
+    w.settle();
+    CHECK(w.src.given_up() == 1);
+    CHECK(w.cache->metrics().soft_timeouts == 0);
+}
+
 /// What callers of one hot key meet with, over a minute in steps of ten milliseconds, five a step, where a
 /// load takes a tenth of a second and a value is fresh for ten.
 struct traffic {

@@ -109,6 +109,20 @@ public:
         const auto source = outcome.stale ? stale : !started ? joined_flight : outcome.found ? hit : loaded;
         return {std::move(brought), source, State::age(outcome.created)};
     }
+    /// Whether there is a stale value for a caller who has waited long enough; then that is the answer, and
+    /// it has no flight any more.
+    [[nodiscard]] bool outlasted(typename State::flight_type& flight) {
+        auto there = stored(nullptr);
+        if (!there) {
+            there = self_.copy_older(flight);
+        }
+        if (there && self_.judge(*there, demand_) >= standing::if_error) {
+            stale_ = late_ = true;
+            found_ = std::move(there);
+            self_.count(counter::soft_timeouts);
+        }
+        return late_;
+    }
     /// What the flight brought will do: one that somebody else began may have found a value in the backend
     /// that is too old for this caller.
     [[nodiscard]] bool satisfied(const typename State::flight_type* flight) const noexcept {
@@ -121,7 +135,7 @@ public:
                 return flight->outcome.get();
             }
             self_.count(counter::stale_on_error);
-        } else if (!joined_) {
+        } else if (!joined_ && !late_) {
             count(stale_ ? counter::stale_hits : counter::hits);
         }
         return std::move(found_->value);
@@ -195,15 +209,51 @@ private:
     /// The answer that needs no load.
     std::optional<entry<V>> found_;
     bool stale_ = false;
+    bool late_ = false;
     bool renews_ = false;
     typename State::flight_ptr renewal_;
     bool joined_ = false;
 };
 
+/// As `load`, for callers who rather have a stale value than wait so long. In a frame of its own, as others
+/// need no deadline in theirs.
+template <class State, class Key, class Load>
+asio::awaitable<lookup_result<typename State::value_type>>
+load_softly(std::shared_ptr<State> self, Key kept, Load loader, load_options options, load_mode mode,
+            std::chrono::nanoseconds patience) {
+    const auto& query = query_of(kept);
+    load_request<State, std::remove_cvref_t<decltype(query)>, Load> request(*self, query, loader, options,
+                                                                            mode);
+    for (;;) {
+        flight_caller<typename State::group> caller(*self, co_await asio::this_coro::executor);
+        caller.enter(request);
+        if (caller.has_to_wait()) {
+            {
+                const auto deadline = caller.deadline(patience);
+                co_await caller.wait();
+            }
+            if (!caller.over()) {
+                if (request.outlasted(caller.waits_for())) {
+                    caller.let_go_on();
+                    co_return request.result(nullptr, caller.started());
+                }
+                co_await caller.wait();
+            }
+        }
+        if (!caller.withdrawn() && request.satisfied(caller.flight())) {
+            co_return request.result(caller.flight(), caller.started());
+        }
+    }
+}
+
 /// The way past the store: joins the key's flight or starts one.
 template <class State, class Key, class Load>
 asio::awaitable<lookup_result<typename State::value_type>>
 load(std::shared_ptr<State> self, Key kept, Load loader, load_options options, load_mode mode) {
+    if (const auto patience = self->freshness.soft_timeout(options); patience && !mode.replaces) {
+        co_return co_await load_softly(std::move(self), std::move(kept), std::move(loader), options, mode,
+                                       *patience);
+    }
     const auto& query = query_of(kept);
     load_request<State, std::remove_cvref_t<decltype(query)>, Load> request(*self, query, loader, options,
                                                                             mode);
@@ -256,8 +306,12 @@ asio::awaitable<typename State::value_type> get_or_load(state_ref<State> where, 
     if (auto value = hit(where, query_of(kept), options.max_age)) {
         co_return std::move(*value);
     }
-    // As `load`, but in this frame: the frames of those who wait are what a herd costs most.
     const auto self = where.lock();
+    if (self->freshness.soft_timeout(options)) {
+        auto result = co_await load(self, std::move(kept), std::move(loader), options, load_mode{});
+        co_return std::move(result.value);
+    }
+    // As `load`, but in this frame: the frames of those who wait are what a herd costs most.
     const auto& query = query_of(kept);
     load_request<State, std::remove_cvref_t<decltype(query)>, Load> request(*self, query, loader, options,
                                                                             load_mode{});

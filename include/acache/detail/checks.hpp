@@ -49,7 +49,6 @@ inline void check(const load_options& options) {
     check_positive(options.negative_ttl, "negative_ttl");
     check_positive(options.soft_timeout, "soft_timeout");
     check_not_negative(options.max_age, "max_age");
-}), "max_age");
 }
 
 } // namespace acache::detail

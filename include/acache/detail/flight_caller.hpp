@@ -4,6 +4,7 @@
 
 #include <acache/detail/load_executor.hpp>
 #include <acache/detail/load_node.hpp>
+#include <acache/detail/soft_deadline.hpp>
 #include <acache/detail/waiter.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -29,6 +30,10 @@ public:
         }
     }
 
+    /// Its interest stays with the flight, which so goes on whoever leaves it.
+    void stay() noexcept { flight_ = nullptr; }
+
+    [[nodiscard]] const typename Group::flight_ptr& flight() const noexcept { return flight_; }
     [[nodiscard]] typename Group::flight_type& operator*() const noexcept { return *flight_; }
     [[nodiscard]] typename Group::flight_type* operator->() const noexcept { return flight_.get(); }
 
@@ -81,6 +86,16 @@ public:
 
     /// An operation to be `co_await`ed once, until the flight has ended.
     [[nodiscard]] auto wait() { return group_.wait(waiter_, **share_); }
+
+    /// The same with an end at this time, if the flight's does not come before: to be held meanwhile.
+    [[nodiscard]] soft_deadline<Group> deadline(std::chrono::nanoseconds length) {
+        return soft_deadline<Group>(group_, waiter_, share_->flight(), length);
+    }
+    [[nodiscard]] bool over() const noexcept { return group_.ended(**share_); }
+    /// The flight that is waited for.
+    [[nodiscard]] typename Group::flight_type& waits_for() const noexcept { return **share_; }
+    /// Waits no more, but the flight goes on.
+    void let_go_on() noexcept { share_->stay(); }
 
     /// The flight, which has ended; null where the request found an answer of its own.
     [[nodiscard]] const typename Group::flight_type* flight() const noexcept {

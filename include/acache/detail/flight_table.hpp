@@ -214,12 +214,31 @@ public:
     /// For who ends many flights without suspending: they count as one wake-up, as long as `scope` lives.
     void begin_waking(std::optional<wakeups::scope>& scope) noexcept { scope.emplace(wakeups_); }
 
+    /// Resumes a caller of the flight before that has ended; no effect on one that does not wait any more.
+    void wake(waiter& w, flight_type& f) {
+        const wakeups::scope waking(wakeups_);
+        {
+            const std::lock_guard lock{shard_of(f.hash).mutex};
+            if (!w.parked) {
+                return;
+            }
+            wait_list::take(w);
+        }
+        w.resume({});
+    }
+
     /// Puts down what an asynchronous backend had for the flight's key.
     void put_older(flight_type& f, std::unique_ptr<entry<V>> older) {
         const std::lock_guard lock{shard_of(f.hash).mutex};
         if (!f.ended) {
             f.older = std::move(older);
         }
+    }
+
+    /// What was put down, if it was.
+    [[nodiscard]] std::optional<entry<V>> copy_older(flight_type& f) {
+        const std::lock_guard lock{shard_of(f.hash).mutex};
+        return f.older ? std::optional<entry<V>>(*f.older) : std::nullopt;
     }
 
     /// Puts down the outcome of a flight whose value takes time to store. Meanwhile a timeout ends the flight
