@@ -59,7 +59,7 @@ private:
         const auto end = given_.fresh_until;
         for (const nanoseconds before : {1ns, nanoseconds(1ms), nanoseconds(255ms), nanoseconds(256ms),
                                          nanoseconds(257ms), nanoseconds(1h), nanoseconds(24h * 365 * 200)}) {
-            if (end - time_point::min() > before && !fresh(end - before)) {
+            if (end >= time_point::min() + before && !fresh(end - before)) {
                 return false;
             }
             if (end != time_point::max() && fresh(saturating_add(end, before - 1ns))) {

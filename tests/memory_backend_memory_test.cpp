@@ -121,7 +121,7 @@ TEST_CASE("whichever allocation of a write fails, the store is as it was and wor
 
 TEST_CASE("a full store allocates no more") {
     acache::memory_backend<std::uint64_t, std::uint64_t> store{1000};
-    const auto set = [&](std::uint64_t n) { store.set(n, entry<std::uint64_t>{n, acache::time_point{}}); };
+    const auto set = [&](std::uint64_t n) { store.set(n, entry<std::uint64_t>{n, {}}); };
     for (std::uint64_t n = 0; n != 5000; ++n) {
         set(n);
     }

@@ -296,6 +296,41 @@ TEST_CASE("where another thread reads, few removed values live on, and none past
     stage.notify_one();
 }
 
+TEST_CASE("what a reader holds is not freed, nor its place used anew, though it was cleared long ago") {
+    acache::memory_backend<int, telltale> store{memory_options{.capacity = 100, .shards = 1}};
+    for (int n = 0; n != 50; ++n) {
+        store.set(n, entry<telltale>{telltale{n}, {}});
+    }
+    std::atomic<int> stage{0};
+    std::weak_ptr<int> held;
+    bool whole = false;
+    std::jthread reader([&] {
+        store.read(7, store.hash_of(7), [&](const telltale& seen, auto...) {
+            held = seen.middle;
+            stage = 1;
+            stage.notify_one();
+            stage.wait(1);
+            whole = seen.whole(7) && !held.expired();
+        });
+    });
+    stage.wait(0);
+    for (int round = 0; round != 20; ++round) {
+        store.clear();
+        for (int n = 0; n != 150; ++n) {
+            store.set(n, entry<telltale>{telltale{n}, {}});
+        }
+        (void)store.metrics();
+    }
+    CHECK_FALSE(held.expired());
+    stage = 2;
+    stage.notify_one();
+    reader.join();
+    CHECK(whole);
+    store.clear();
+    (void)store.metrics();
+    CHECK(held.expired());
+}
+
 TEST_CASE("any number of clears may wait for a reader") {
     acache::memory_backend<int, int> store{memory_options{.capacity = 10, .shards = 1}};
     store.set(1, entry<int>{1, {}});

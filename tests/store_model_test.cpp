@@ -57,7 +57,8 @@ class model_check {
     struct held {
         int number;
         std::size_t weight;
-        time_point expires;
+        acache::entry_stamps stamps;
+        acache::entry_details_ptr details;
         time_point used;
     };
 
@@ -93,9 +94,18 @@ private:
     }
     std::size_t weight(int number) const { return setup_.weighs ? weight_of(number) : 0; }
 
-    time_point due(const held& h) const {
-        return setup_.options.time_to_idle ? std::min(h.expires, h.used + *setup_.options.time_to_idle)
-                                           : h.expires;
+    time_point idle_end(const held& h) const {
+        return setup_.options.time_to_idle ? h.used + *setup_.options.time_to_idle : time_point::max();
+    }
+    time_point due(const held& h) const { return std::min(h.stamps.expires, idle_end(h)); }
+    time_point fresh_until(const held& h) const { return std::min(h.stamps.fresh_until, idle_end(h)); }
+
+    void require_same(const entry<value>& e, const held& h) const {
+        REQUIRE(number_of(e.value) == h.number);
+        REQUIRE(e.created == h.stamps.created);
+        REQUIRE(e.fresh_until == fresh_until(h));
+        REQUIRE(e.expires == due(h));
+        REQUIRE(e.details == h.details);
     }
 
     void step(int i) {
@@ -112,7 +122,7 @@ private:
             model_clock::current += std::chrono::nanoseconds{random_() % (std::uint64_t{1} << bits)};
         } else if (choice < 999) {
             resize();
-        } else if (random_() % 20 == 0) {
+        } else if (random_() % 3 == 0) {
             doing_ = "clear";
             store_.clear();
             settle();
@@ -125,8 +135,12 @@ private:
         const auto known = model_.find(key_);
         REQUIRE(found.has_value() == (known != model_.end()));
         if (found) {
-            REQUIRE(number_of(found->value) == known->second.number);
-            REQUIRE(found->expires == due(known->second));
+            require_same(*found, known->second);
+            store_.read(key_, store_.hash_of(key_), [&](const value&, const auto& stamps) {
+                const bool fresh =
+                    model_clock::current < std::min(fresh_until(known->second), found->expires);
+                REQUIRE(stamps.fresh(&model_clock::now) == fresh);
+            });
             if (found->expires > model_clock::current) {
                 touch(known->second);
             }
@@ -142,17 +156,14 @@ private:
 
     void set(int i) {
         doing_ = "set";
-        const auto choice = random_() % 4;
-        auto expires = time_point::max();
-        if (choice != 0) {
-            const auto bits = random_() % 36;
-            expires = model_clock::current + std::chrono::nanoseconds{random_() % (std::uint64_t{1} << bits)};
+        fresh_ = held{i, weight(i), some_stamps(), nullptr, model_clock::current};
+        if (random_() % 5 == 0) {
+            fresh_.details = new acache::entry_details;
         }
-        fresh_ = held{i, weight(i), expires, model_clock::current};
         const bool fits = capacity_ != 0 && fresh_.weight <= max_weight_;
         setting_ = fits;
         store_.set(key_,
-                   entry<value>{std::to_string(i) + std::string(20, ' '), model_clock::current, expires});
+                   entry<value>{std::to_string(i) + std::string(20, ' '), fresh_.stamps, fresh_.details});
         settle();
         setting_ = false;
         REQUIRE(store_.get(key_).has_value() == (fits && rejected_as_pinned() == 0));
@@ -161,6 +172,34 @@ private:
             model_[key_] = fresh_;
         } else {
             REQUIRE(!model_.contains(key_));
+        }
+    }
+
+    /// Plain ones and odd ones, some in whole milliseconds.
+    acache::entry_stamps some_stamps() {
+        const auto some_time = [this] {
+            const std::chrono::nanoseconds exact{random_() % (std::uint64_t{1} << random_() % 36)};
+            return random_() % 2 == 0 ? exact : std::chrono::ceil<std::chrono::milliseconds>(exact);
+        };
+        acache::entry_stamps result{.created = model_clock::current - some_time()};
+        if (random_() % 2 == 0) {
+            result.created = std::chrono::floor<std::chrono::milliseconds>(result.created);
+        }
+        switch (random_() % 6) {
+        case 0:
+            return result;
+        case 1:
+            result.fresh_until = model_clock::current;
+            result.expires = model_clock::current + some_time();
+            return result;
+        case 2:
+            result.fresh_until = model_clock::current + some_time();
+            return result;
+        default:
+            result.fresh_until =
+                std::chrono::floor<std::chrono::milliseconds>(model_clock::current + some_time());
+            result.expires = result.fresh_until + setup_.options.retention;
+            return result;
         }
     }
 
@@ -287,8 +326,7 @@ private:
             ++visited;
             const auto known = model_.find(key);
             REQUIRE(known != model_.end());
-            REQUIRE(number_of(e.value) == known->second.number);
-            REQUIRE(e.expires == due(known->second));
+            require_same(e, known->second);
         });
         REQUIRE(visited == model_.size());
     }
@@ -312,8 +350,9 @@ private:
 TEMPLATE_TEST_CASE("a store agrees with a map, entries by number", "", acache::turnstile, acache::lru, fifo) {
     const std::size_t capacity = GENERATE(1u, 2u, 7u, 100u, 1000u, 10'000u);
     const std::size_t shards = GENERATE(1u, 8u);
+    const auto retention = capacity % 2 == 0 ? 0ns : std::chrono::nanoseconds(3s);
     CAPTURE(capacity, shards);
-    model_check<TestType>{{.options = {.capacity = capacity, .shards = shards},
+    model_check<TestType>{{.options = {.capacity = capacity, .shards = shards, .retention = retention},
                            .keys = static_cast<int>(2 * capacity + 5),
                            .steps = 60'000}}
         .run();
@@ -336,7 +375,9 @@ TEMPLATE_TEST_CASE("a store agrees with a map, entries by their last use", "", a
     const auto idle = GENERATE(1ms, 100ms, 5s);
     CAPTURE(capacity, idle.count());
     model_check<TestType>{
-        {.options = {.capacity = capacity, .shards = 4, .time_to_idle = idle}, .keys = 500, .steps = 60'000}}
+        {.options = {.capacity = capacity, .shards = 4, .time_to_idle = idle, .retention = 100ms},
+         .keys = 500,
+         .steps = 60'000}}
         .run();
 }
 

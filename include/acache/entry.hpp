@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <concepts>
 #include <optional>
 #include <string>
 #include <utility>
@@ -54,7 +55,9 @@ struct entry : entry_stamps {
 
     explicit entry(V v, time_point at, time_point until = time_point::max())
         : entry_stamps{at, until, until}, value(std::move(v)) {}
-    entry(V v, const entry_stamps& stamps, entry_details_ptr more = nullptr)
+    /// A template, so that `{}` for the stamps is an instant, as it is above.
+    template <std::derived_from<entry_stamps> Stamps = entry_stamps>
+    entry(V v, const Stamps& stamps, entry_details_ptr more = nullptr)
         : entry_stamps(stamps), value(std::move(v)), details(std::move(more)) {}
 
     [[nodiscard]] bool expired(time_point now) const noexcept { return expires <= now; }

@@ -60,8 +60,9 @@ struct memory_options {
 /// ever read a store, of whatever type, it is destroyed by that object. Where one has, it may be reading
 /// still, and to find out takes microseconds; so values live on until 1/64 of what their shard holds has
 /// been removed from there (at least 1 and at most 128 entries; 1/16, 8 and 1024 if their destructors are
-/// trivial), or until the next `metrics` or `clear`, and further if a thread is stopped while it
-/// copies a value.
+/// trivial), or until the next `metrics`, and further if a thread is stopped while it copies a value. What
+/// `clear` has removed lives on until later writes to its shard have come by, each of which disposes of four
+/// such entries or more, or until the next `metrics`, but never where there is a listener to be told.
 template <class K, class V, class Hash = hash<K>, class KeyEqual = std::equal_to<>,
           eviction_policy Policy = turnstile, cache_clock Clock = coarse_clock>
 class memory_backend {
@@ -157,15 +158,16 @@ public:
         return store_->erase(key, hash);
     }
 
-    /// Removes all entries, shard after shard. O(capacity), outside the locks. The memory of the entries
-    /// themselves is kept for later ones.
+    /// Removes all entries, shard after shard: they are out of reach at once, and count no more. O(shards);
+    /// the values are destroyed later (see above). With a listener, which is told of each, O(size). The memory
+    /// of the entries themselves is kept for later ones.
     removed_all clear() { return store_->clear(); }
 
     /// The number of entries, expired ones not yet removed included; never more than the capacity.
     [[nodiscard]] std::size_t size() const noexcept { return store_->size(); }
 
-    /// Removes what has expired more than 10 ms ago, frees what was removed as far as nobody is reading it,
-    /// and counts. O(shards), and what is removed.
+    /// Removes what has expired more than 10 ms ago, frees what was removed or cleared as far as nobody is
+    /// reading it, and counts. O(shards), and what is removed.
     [[nodiscard]] backend_metrics metrics() const { return store_->metrics(); }
 
     /// Calls `f(key, entry)` for each entry, shard after shard. `f` runs under the lock of a shard, so it

@@ -2,6 +2,7 @@
 #ifndef ACACHE_DETAIL_BUCKET_INDEX_HPP
 #define ACACHE_DETAIL_BUCKET_INDEX_HPP
 
+#include <acache/clock.hpp>
 #include <acache/detail/index_bucket.hpp>
 #include <acache/eviction_policy.hpp>
 
@@ -33,8 +34,10 @@ public:
 
     [[nodiscard]] std::size_t buckets() const noexcept { return count_; }
 
-    /// Another table that is to be freed with this one.
+    /// Another table that is to be freed with this one, or that was cleared after it.
     std::unique_ptr<bucket_index> older;
+    /// When its entries were cleared.
+    time_point cleared = time_point::min();
 
     /// How many entries may be in a table of so many buckets: a few places stay free, lest searches get long.
     [[nodiscard]] static constexpr std::size_t most_held(std::size_t buckets) noexcept {
@@ -103,6 +106,26 @@ public:
                 f(buckets_[at].id_at(lowest(places)));
             }
         }
+    }
+
+    /// Takes out up to `most` ids, from bucket `at` on, and calls `f(id)` for each: for a table that nothing
+    /// is put into any more. Says how many there were, and moves `at` on; it may stop at many empty buckets.
+    template <class F>
+    std::size_t take(std::uint32_t& at, std::size_t most, F&& f) noexcept {
+        std::size_t taken = 0;
+        for (unsigned empty = 0; at != count_ && taken != most && empty != 64;) {
+            const auto places = buckets_[at].taken();
+            if (places == 0) {
+                ++at;
+                ++empty;
+                continue;
+            }
+            const auto id = buckets_[at].id_at(lowest(places));
+            buckets_[at].clear(lowest(places));
+            f(id);
+            ++taken;
+        }
+        return taken;
     }
 
 private:

@@ -50,11 +50,7 @@ public:
             return true;
         }
         const time_point at = now();
-        const std::int64_t unit = at.time_since_epoch() / fineness;
-        if (life_ < beside >> 32 && unit != life_) [[likely]] {
-            return unit < life_;
-        }
-        return fresh_exactly(r, at);
+        return (life_ < beside >> 32 && at < last_moments()) || fresh_exactly(r, at);
     }
 
     [[nodiscard]] time_point created(const rest& r) const noexcept {
@@ -141,10 +137,15 @@ private:
         return beside;
     }
 
-    /// For those with a record, and in the last moments.
+    /// The beginning of the 256 ms within which freshness ends.
+    [[nodiscard]] time_point last_moments() const noexcept {
+        return time_point{std::int64_t{life_} * std::chrono::nanoseconds(fineness)};
+    }
+
+    /// For those with a record, in the last moments and later.
     [[nodiscard, gnu::noinline]] bool fresh_exactly(rest r, time_point now) const noexcept {
         if (!has_record()) {
-            return now < end_of_freshness(r);
+            return now < last_moments() + fineness && now < end_of_freshness(r);
         }
         const side_record& all = *record(r);
         return judge(all.stamps, all.details.get(), now, {}) == standing::fresh;

@@ -7,6 +7,7 @@
 #include <acache/detail/shard_count.hpp>
 #include <acache/detail/store_budget.hpp>
 #include <acache/detail/store_insertion.hpp>
+#include <acache/detail/store_reclamation.hpp>
 #include <acache/detail/store_shard.hpp>
 #include <acache/entry.hpp>
 #include <acache/metrics.hpp>
@@ -15,7 +16,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -29,59 +29,22 @@
 
 namespace acache::detail {
 
-/// The shared, immovable part of a `memory_backend`, which documents the operations.
-///
-/// Removed entries are freed in three steps. A write unlinks them under the lock of their shard. What it
-/// returns tells the listener of them, when the caller holds no lock any more. And when all read sections
-/// that may have found them are over they are destroyed, outside the locks, and their ids used anew: at once
-/// where no other thread reads at all, else many at a time, since finding out is dear (`settle`).
+/// The shared, immovable part of a `memory_backend`, which documents the operations. How what is removed is
+/// freed: see `store_reclamation`.
 template <class K, class V, class Hash, class KeyEqual, class Policy, class Clock>
 class memory_store {
     friend store_insertion<memory_store>;
     using shard = store_shard<K, V, Hash, KeyEqual, Policy>;
     using node = typename shard::node;
-    using shard_set = std::uint64_t; // a bit each
-
-    /// Nothing is left to do outside the locks for an entry that nobody reads.
-    static constexpr bool trivial =
-        std::is_trivially_destructible_v<K> && std::is_trivially_destructible_v<V>;
+    using reclamation = store_reclamation<K, V, shard>;
 
 public:
     using key_type = K;
     using mapped_type = V;
     using clock_type = Clock;
-    using listener = std::function<void(const K&, const V&, removal_cause)>;
+    using listener = typename reclamation::listener;
+    using removed = typename reclamation::removed;
     using weigher = std::function<std::size_t(const K&, const V&)>;
-
-    /// What is left to do of a write when the locks of its caller are released.
-    class removed {
-    public:
-        removed(removed&& other) noexcept
-            : store_(other.store_), shards_(std::exchange(other.shards_, 0)), displaced_(other.displaced_),
-              refused_(std::exchange(other.refused_, no_entry)), home_(other.home_) {}
-        removed& operator=(removed&&) = delete;
-        ~removed() {
-            if (refused_ != no_entry) {
-                store_.shards_[home_].discard(refused_);
-            }
-            if (shards_ != 0) {
-                store_.settle(shards_);
-            }
-        }
-
-        [[nodiscard]] explicit operator bool() const noexcept { return displaced_; }
-
-    private:
-        friend memory_store;
-        friend store_insertion<memory_store>;
-        explicit removed(memory_store& store) noexcept : store_(store) {}
-
-        memory_store& store_;
-        shard_set shards_ = 0;
-        bool displaced_ = false;
-        entry_id refused_ = no_entry; // was never published
-        std::size_t home_ = 0;        // the shard of that one
-    };
 
     memory_store(std::size_t capacity, std::size_t max_weight, std::size_t shards,
                  std::optional<std::chrono::nanoseconds> idle, std::chrono::nanoseconds retention, Hash hash,
@@ -121,7 +84,7 @@ public:
     }
 
     removed set(K&& key, entry<V>&& fresh, std::uint64_t hash) {
-        removed result(*this);
+        removed result(reclamation_);
         const auto weight = settings_.weighs ? weigher_(key, fresh.value) : 0;
         if (budget_.capacity() == 0 || weight > budget_.max_weight()) {
             refuse(result, std::move(key), std::move(fresh), hash);
@@ -136,7 +99,7 @@ public:
 
     template <class Q>
     removed erase(const Q& key, std::uint64_t hash) {
-        removed result(*this);
+        removed result(reclamation_);
         writing at(*this, index_of(hash), result);
         at.expire();
         const auto id = at.home.find(key, hash).id;
@@ -150,13 +113,18 @@ public:
     }
 
     removed clear() {
-        removed result(*this);
+        removed result(reclamation_);
         std::array<std::unique_ptr<bucket_index>, most_shards> empty;
         for (std::size_t i = 0; i != shard_count_; ++i) {
             empty[i] = std::make_unique<bucket_index>(1);
         }
         for (std::size_t i = 0; i != shard_count_; ++i) {
             clear(i, std::move(empty[i]), result);
+        }
+        if (reclamation_.tells()) {
+            for (std::size_t i = 0; i != shard_count_; ++i) {
+                reclaim(i, result);
+            }
         }
         return result;
     }
@@ -170,9 +138,10 @@ public:
     backend_metrics metrics() {
         backend_metrics result;
         {
-            removed expired(*this);
+            removed gone(reclamation_);
             for (std::size_t i = 0; i != shard_count_; ++i) {
-                writing at(*this, i, expired);
+                reclaim(i, gone);
+                writing at(*this, i, gone);
                 at.expire();
                 const auto& removals = at.home.removals();
                 result.removals.capacity += removals.capacity;
@@ -181,7 +150,7 @@ public:
                 result.removals.replaced += removals.replaced;
             }
         }
-        sweep();
+        reclamation_.sweep();
         result.size = budget_.size();
         result.weight = settings_.weighs ? budget_.weight() : result.size;
         result.rejected = rejected_.load(std::memory_order_relaxed);
@@ -211,7 +180,7 @@ public:
 
     void on_removal(listener f) {
         check_unused("on_removal");
-        listener_ = std::move(f);
+        reclamation_.tell(std::move(f));
     }
 
     removed resize(std::size_t capacity) {
@@ -224,17 +193,21 @@ public:
     }
 
 private:
-    /// A shard that is being written to. When it goes, what was unlinked there is left for `result` to
-    /// settle, unless it could be freed on the spot.
+    /// A shard that is being written to. Each such write retires a few of the entries that were cleared, more
+    /// than it adds, so that they and those that come after them are soon no more than those that were
+    /// there. What was unlinked is left for `result` in the end.
     struct writing {
+        static constexpr std::size_t few = 4;
+
         writing(memory_store& s, std::size_t index, removed& r)
             : home(s.shards_[index]), store(s), index_(index), result_(r), lock_(home.mutex()) {}
         writing(const writing&) = delete;
         writing& operator=(const writing&) = delete;
         ~writing() {
-            if (!home.pending().empty() && !store.settled(home)) {
-                result_.shards_ |= shard_set{1} << index_;
+            if (!home.cleared().empty()) [[unlikely]] {
+                home.reclaim(few);
             }
+            store.reclamation_.leave(index_, result_);
         }
 
         /// Removes what has expired here.
@@ -273,7 +246,7 @@ private:
         result.home_ = index_of(hash);
         writing at(*this, result.home_, result);
         const auto old = at.home.find(key, hash).id;
-        if constexpr (!trivial) {
+        if constexpr (!reclamation::trivial) {
             static_cast<entry_stamps&>(fresh) = {}; // so that it needs no timer, and no record
             fresh.details.reset();
             result.refused_ = at.home.make(std::move(key), std::move(fresh), hash, 0, Clock::now());
@@ -323,28 +296,18 @@ private:
     }
 
     void clear(std::size_t index, std::unique_ptr<bucket_index> empty, removed& result) noexcept {
-        shard& home = shards_[index];
-        std::unique_ptr<bucket_index> old;
-        {
-            const std::scoped_lock lock(home.mutex());
-            budget_.release(home.size(), 0);
-            old = home.clear(std::move(empty));
-        }
-        retired_list gone;
-        std::size_t weight = 0;
-        std::size_t expired = 0;
-        old->for_each([&](entry_id id) {
-            const auto cause = cause_of(home, id, removal_cause::invalidated);
-            expired += cause == removal_cause::expired ? 1 : 0;
-            weight += home.weight_of(id);
-            gone.push(home.links(), id, cause);
-        });
-        budget_.release(0, weight);
         writing at(*this, index, result);
-        home.count(removal_cause::expired, expired);
-        home.count(removal_cause::invalidated, gone.count() - expired);
-        gone.push(std::move(old));
-        home.pending().append(home.links(), std::move(gone));
+        budget_.release(at.home.size(), at.home.weight());
+        at.home.clear(std::move(empty), at.home.times_out() ? Clock::now() : time_point::min());
+    }
+
+    /// Retires all that was cleared in a shard, in many steps, so that no other write waits for long.
+    void reclaim(std::size_t index, removed& result) noexcept {
+        for (bool more = true; more;) {
+            writing at(*this, index, result);
+            at.home.reclaim(256);
+            more = !at.home.cleared().empty();
+        }
     }
 
     void expect_in(shard& home) noexcept {
@@ -352,7 +315,7 @@ private:
     }
 
     removed shrink() {
-        removed result(*this);
+        removed result(reclamation_);
         expire(result);
         std::size_t idle = 0;
         for (std::size_t i = 0; idle != shard_count_; i = (i + 1) % shard_count_) {
@@ -365,86 +328,6 @@ private:
             }
         }
         return result;
-    }
-
-    /// Whether what was unlinked in a shard needs no more to be done outside its lock.
-    [[nodiscard]] bool settled(shard& home) noexcept {
-        if (listener_) {
-            return false;
-        }
-        if (alone()) {
-            if constexpr (trivial) {
-                home.pending().append(home.links(), std::move(home.limbo()));
-                home.free_now(std::move(home.pending()));
-                return true;
-            }
-            return false;
-        }
-        home.limbo().append(home.links(), std::move(home.pending()));
-        return !crowded(home);
-    }
-
-    [[nodiscard]] static bool crowded(shard& home) noexcept {
-        return home.limbo().count() >= std::max(batch(home), home.patience);
-    }
-
-    /// How many unlinked nodes may wait in a shard: the look for readers is dear, and so is what waits.
-    [[nodiscard]] static std::size_t batch(const shard& home) noexcept {
-        return trivial ? std::clamp<std::size_t>(home.size() / 16, 8, 1024)
-                       : std::clamp<std::size_t>(home.size() / 64, 1, 128);
-    }
-
-    /// Tells of what is pending in these shards, and sees to it that it is freed. Called under no lock.
-    void settle(shard_set which) noexcept {
-        bool many = false;
-        for (; which != 0; which &= which - 1) {
-            shard& home = shards_[static_cast<std::size_t>(std::countr_zero(which))];
-            auto gone = [&] {
-                const std::scoped_lock lock(home.mutex());
-                return std::move(home.pending());
-            }();
-            if (listener_) {
-                gone.for_each(home.links(), [&](entry_id id, removal_cause cause) {
-                    const node& n = home[id];
-                    listener_(n.key, n.value, cause);
-                });
-            }
-            if (alone()) {
-                home.free_unlocked(std::move(gone));
-                continue;
-            }
-            const std::scoped_lock lock(home.mutex());
-            home.limbo().append(home.links(), std::move(gone));
-            many = many || crowded(home);
-        }
-        if (many) {
-            sweep();
-        }
-    }
-
-    /// Frees what no reader can have found any more. Called under no lock.
-    void sweep() noexcept {
-        std::array<retired_list, most_shards> gone;
-        bool any = false;
-        for (std::size_t i = 0; i != shard_count_; ++i) {
-            const std::scoped_lock lock(shards_[i].mutex());
-            gone[i].append(shards_[i].links(), std::move(shards_[i].limbo()));
-            shards_[i].patience = 0;
-            any = any || !gone[i].empty();
-        }
-        if (!any) {
-            return;
-        }
-        const bool free = alone() || readers_gone();
-        for (std::size_t i = 0; i != shard_count_; ++i) {
-            if (free) {
-                shards_[i].free_unlocked(std::move(gone[i]));
-            } else if (!gone[i].empty()) {
-                const std::scoped_lock lock(shards_[i].mutex());
-                shards_[i].limbo().append(shards_[i].links(), std::move(gone[i]));
-                shards_[i].patience = shards_[i].limbo().count() + batch(shards_[i]);
-            }
-        }
     }
 
     void check_unused(const char* what) const {
@@ -471,7 +354,7 @@ private:
     const std::unique_ptr<shard[]> shards_;
     [[no_unique_address]] const Hash hash_;
     [[no_unique_address]] const KeyEqual equal_;
-    listener listener_;
+    reclamation reclamation_{shards_.get(), shard_count_};
     weigher weigher_;
     std::atomic<bool> times_out_{false};
     std::atomic<std::chrono::nanoseconds::rep> expired_at_{0};

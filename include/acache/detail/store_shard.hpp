@@ -5,12 +5,14 @@
 #include <acache/clock.hpp>
 #include <acache/detail/bucket_index.hpp>
 #include <acache/detail/cache_node.hpp>
+#include <acache/detail/cleared_tables.hpp>
 #include <acache/detail/entry_slab.hpp>
 #include <acache/detail/hash_mix.hpp>
 #include <acache/detail/retired_list.hpp>
 #include <acache/detail/timer_wheel.hpp>
 #include <acache/entry.hpp>
 #include <acache/metrics.hpp>
+#include <acache/options.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -66,9 +68,10 @@ struct shard_settings {
 /// - A table that grows is filled before it is published, and gets no new entries once it is superseded. Who
 ///   still reads it misses at most what was inserted after he began to read.
 /// - What is unlinked (nodes, superseded tables) is destroyed, and the id given to another, only when all
-/// read
-///   sections are over that had begun by then: `memory_store::settle` and `sweep`. Sections that begin later
-///   find the new table, and in it nothing that was unlinked before.
+///   read sections are over that had begun by then: `store_reclamation`. Sections that begin later find the
+///   new table, and in it nothing that was unlinked before.
+/// - What was cleared is unlinked by the exchange of the table, and goes the same way later, a few entries at
+///   a time. Its ids are its own until then.
 template <class K, class V, class Hash, class KeyEqual, class Policy>
 class alignas(64) store_shard {
     static constexpr bool keeps_hash = !hashed_again<K, Hash>;
@@ -83,6 +86,9 @@ public:
     ~store_shard() {
         const std::unique_ptr<bucket_index> table(table_.load(std::memory_order_relaxed));
         table->for_each([this](entry_id id) { unmake(id); });
+        while (!cleared_.empty()) {
+            (void)cleared_.take(unbounded, [this](entry_id id, time_point) { unmake(id); });
+        }
         free_now(std::move(pending_));
         free_now(std::move(limbo_));
     }
@@ -181,6 +187,8 @@ public:
     [[nodiscard]] std::mutex& mutex() noexcept { return mutex_; }
 
     [[nodiscard]] std::size_t size() const noexcept { return held_; }
+    /// Of all entries.
+    [[nodiscard]] std::size_t weight() const noexcept { return weight_; }
     [[nodiscard]] std::size_t weight_of(entry_id id) const noexcept {
         return settings_->weighs ? slab_.usage(id).weight : 0;
     }
@@ -236,6 +244,7 @@ public:
         set_timer(id);
         table_.load(std::memory_order_relaxed)->insert(place_bits(hash), id);
         ++held_;
+        weight_ += weight_of(id);
     }
 
     /// A new node takes the place of one with the same key.
@@ -251,6 +260,7 @@ public:
         stop_timer(old);
         set_timer(fresh);
         table_.load(std::memory_order_relaxed)->replace(place_bits(hash), old, fresh);
+        weight_ += weight_of(fresh) - weight_of(old);
         retire(old, cause);
     }
 
@@ -274,6 +284,7 @@ public:
     void unlink(entry_id id, removal_cause cause) noexcept {
         table_.load(std::memory_order_relaxed)->erase(place_bits(id), id);
         --held_;
+        weight_ -= weight_of(id);
         retire(id, cause);
     }
 
@@ -312,15 +323,27 @@ public:
         });
     }
 
-    /// Empties the shard; what it held is in the table that is returned, each entry unlinked and to be given
-    /// to `retired`.
-    [[nodiscard]] std::unique_ptr<bucket_index> clear(std::unique_ptr<bucket_index> empty) noexcept {
+    /// Empties the shard, and does not touch its entries: `empty` takes the place of the table. O(1). They
+    /// are out of reach of whoever begins to read, and of policy and wheel; `reclaim` is to count and retire
+    /// them.
+    void clear(std::unique_ptr<bucket_index> empty, time_point now) noexcept {
         policy_.clear();
         if (wheel_ != nullptr) {
             wheel_->clear();
         }
-        held_ = 0;
-        return publish(std::move(empty));
+        weight_ = 0;
+        cleared_.push(publish(std::move(empty)), std::exchange(held_, 0), now);
+    }
+    /// What `reclaim` has left.
+    [[nodiscard]] const cleared_tables& cleared() const noexcept { return cleared_; }
+    /// Retires up to `most` entries that were cleared, as expired where that they had been then.
+    void reclaim(std::size_t most) noexcept {
+        auto table = cleared_.take(most, [this](entry_id id, time_point cleared) {
+            retire(id, due(id) <= cleared ? removal_cause::expired : removal_cause::invalidated);
+        });
+        if (table != nullptr) {
+            pending_.push(std::move(table));
+        }
     }
 
     template <class F>
@@ -450,8 +473,10 @@ private:
     Policy policy_;
     std::unique_ptr<timer_wheel> wheel_;
     std::size_t held_ = 0;
+    std::size_t weight_ = 0;
     std::size_t suitable_ = 1;
     removal_counts removals_;
+    cleared_tables cleared_;
     retired_list pending_;
     retired_list limbo_;
 };
