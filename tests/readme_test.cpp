@@ -42,8 +42,8 @@
 #include <mutex>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <tuple>
