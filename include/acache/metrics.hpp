@@ -68,6 +68,7 @@ struct cache_metrics {
     std::uint64_t loads = 0;            ///< keys whose load was started
     std::uint64_t load_failures = 0;    ///< loads that threw or timed out; cancelled ones do not count
     std::uint64_t backend_failures = 0; ///< backend operations that threw
+    std::uint64_t overloaded = 0;       ///< loads refused since too many were waiting
     duration_histogram load_time;       ///< of loads that ended with a value or a failure
     removal_counts removals;
     std::uint64_t rejected = 0; ///< values not stored since they were heavier than the whole may be

@@ -178,7 +178,8 @@ private:
         check_positive(options.ttl, "ttl");
         check_positive(options.load_timeout, "load_timeout");
         check_not_zero(options.max_concurrent_loads, "max_concurrent_loads");
-        return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads, shards};
+        return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads,
+                options.max_queued_loads, shards};
     }
 
     [[nodiscard]] stamps stamp_from(time_point now, time_point created,
@@ -191,6 +192,7 @@ private:
     }
 
     void on_timeout(std::size_t keys) override { count(counter::load_failures, keys); }
+    void on_overload(std::size_t keys) override { count(counter::overloaded, keys); }
 
     store_type store_;
     counters counters_;

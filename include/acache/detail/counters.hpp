@@ -25,7 +25,8 @@ enum class counter : std::uint8_t {
     coalesced,
     loads,
     load_failures,
-    backend_failures
+    backend_failures,
+    overloaded
 };
 
 /// The counters of one cache. Each thread counts in a cache line of its own, by a plain load and store, so a
@@ -61,6 +62,7 @@ public:
         metrics.loads = sum(counter::loads);
         metrics.load_failures = sum(counter::load_failures);
         metrics.backend_failures = sum(counter::backend_failures);
+        metrics.overloaded = sum(counter::overloaded);
     }
 
 private:

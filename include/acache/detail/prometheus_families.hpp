@@ -45,6 +45,8 @@ inline constexpr prometheus_sample prometheus_load_failures[] = {
     {"", [](const cache_metrics& m) { return m.load_failures; }}};
 inline constexpr prometheus_sample prometheus_backend_failures[] = {
     {"", [](const cache_metrics& m) { return m.backend_failures; }}};
+inline constexpr prometheus_sample prometheus_overloaded[] = {
+    {"", [](const cache_metrics& m) { return m.overloaded; }}};
 inline constexpr prometheus_sample prometheus_rejected[] = {
     {"", [](const cache_metrics& m) { return m.rejected; }}};
 inline constexpr prometheus_sample prometheus_entries[] = {
@@ -61,6 +63,8 @@ inline constexpr prometheus_family prometheus_families[] = {
     {"acache_load_failures_total", "counter", "Loads that threw or timed out.", "", prometheus_load_failures},
     {"acache_backend_failures_total", "counter", "Backend operations that threw.", "",
      prometheus_backend_failures},
+    {"acache_overloaded_total", "counter", "Loads refused since too many were waiting.", "",
+     prometheus_overloaded},
     {"acache_removals_total", "counter", "Entries removed, by cause.", "cause", prometheus_removals},
     {"acache_rejected_total", "counter", "Values not stored since they were too heavy.", "",
      prometheus_rejected},
