@@ -217,6 +217,67 @@ TEMPLATE_TEST_CASE("C03 C04 C05 storms of leaving callers on four threads distur
     CHECK(cache.metrics().load_failures == 0);
 }
 
+TEMPLATE_TEST_CASE("C26 with a short queue on four threads, calls are refused, and none from inside a load",
+                   "", memory, remote) {
+    constexpr int callers = 6000;
+    for (const std::size_t room : {std::size_t{0}, std::size_t{2}}) {
+        asio::thread_pool pool(4);
+        cache_of<TestType> cache(pool, TestType(), {.max_concurrent_loads = 2, .max_queued_loads = room});
+        std::atomic<int> values = 0;
+        std::atomic<std::uint64_t> refused = 0;
+        std::atomic<int> wrong = 0;
+        std::atomic<int> outside = 0; // loads that were not asked for from inside one
+        const auto part = [&](const int& key) -> asio::awaitable<int> {
+            co_await yield();
+            co_return key;
+        };
+        // Its parts are asked for from outside too, and may be refused there.
+        const auto whole = [&](const int& key) -> asio::awaitable<int> {
+            wrong += ++outside > 2 + 8 ? 1 : 0;
+            co_await yield();
+            int sum = co_await cache.get_or_load(100 + key % 5, part);
+            const std::vector<int> both{105, 106};
+            const auto rest = co_await cache.get_many_or_load(
+                both, [](std::vector<int> keys) -> asio::awaitable<std::vector<int>> { co_return keys; });
+            for (const int other : both) {
+                sum += rest.at(other).value();
+            }
+            --outside;
+            co_return sum;
+        };
+        const auto ask = [&](int n) -> asio::awaitable<void> {
+            const bool asks_part = n % 2 == 0;
+            const int key = asks_part ? 100 + n / 2 % 7 : n % 20;
+            std::exception_ptr failure;
+            try {
+                const int value = asks_part ? co_await cache.get_or_load(key, part)
+                                            : co_await cache.get_or_load(key, whole);
+                wrong += value == (asks_part ? key : 100 + key % 5 + 105 + 106) ? 0 : 1;
+                ++values;
+            } catch (...) {
+                failure = std::current_exception();
+            }
+            if (failure) {
+                ++refused;
+                wrong += code_of(failure) == errc::overloaded ? 0 : 1;
+            }
+            (void)co_await cache.invalidate(key);
+            for (const auto& f : cache.in_flight()) {
+                wrong += f.key < 0 || f.key > 106 ? 1 : 0;
+            }
+        };
+        for (int n = 0; n != callers; ++n) {
+            spawn(pool, ask(n));
+        }
+        pool.join();
+        CHECK(wrong == 0);
+        CHECK(values + static_cast<int>(refused) == callers);
+        CHECK(cache.metrics().overloaded <= refused); // one load may have several callers
+        CHECK(cache.metrics().in_flight == 0);
+        CHECK(cache.metrics().load_failures == 0);
+    }
+}
+
 TEMPLATE_TEST_CASE("C10 close during traffic on four threads ends it, and waits for every load", "", memory,
                    remote) {
     for (int round = 0; round != 40; ++round) {

@@ -1,6 +1,8 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
 #include "cache_setup.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -245,6 +247,34 @@ TEST_CASE("C03 the wrapper, its captures and the first caller may die while the 
     w.settle();
     CHECK(second->value() == std::string(50, 'n') + *token + "2");
     CHECK(token.use_count() == 1);
+}
+
+TEST_CASE("C03 a call works that begins when its wrapper is gone, or never begins") {
+    const int calls_before = GENERATE(1, 1000);
+    text_world w;
+    const auto alive = std::make_shared<int>(7);
+    const auto wrap = [&] {
+        return w.cache->cached("n:{}", [alive](int n) -> asio::awaitable<std::string> {
+            co_await a_suspension();
+            co_return std::to_string(n * *alive);
+        });
+    };
+    std::optional fn = wrap();
+    for (int i = 0; i != calls_before; ++i) {
+        CHECK(w.steps.run((*fn)(1)) == "7");
+    }
+    auto hit = (*fn)(1);
+    auto load = (*fn)(2);
+    auto looked_up = fn->lookup(3);
+    std::optional never((*fn)(1));
+    fn.reset();
+    CHECK(alive.use_count() == 2);
+    CHECK(w.steps.run(std::move(hit)) == "7");
+    CHECK(w.steps.run(std::move(load)) == "14");
+    CHECK(w.steps.run(std::move(looked_up)).value == "21");
+    CHECK(alive.use_count() == 2);
+    never.reset();
+    CHECK(alive.use_count() == 1);
 }
 
 TEST_CASE("An argument that is moved into the call is copied for the load, not taken twice") {

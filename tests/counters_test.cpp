@@ -31,6 +31,7 @@ TEST_CASE("every counter counts for itself, and starts at zero") {
     counted.add(counter::loads, 6);
     counted.add(counter::load_failures, 7);
     counted.add(counter::backend_failures, 8);
+    counted.add(counter::overloaded, 9);
     counted.read_into(metrics);
     CHECK(metrics.hits == 2);
     CHECK(metrics.stale_hits == 3);
@@ -39,6 +40,7 @@ TEST_CASE("every counter counts for itself, and starts at zero") {
     CHECK(metrics.loads == 6);
     CHECK(metrics.load_failures == 7);
     CHECK(metrics.backend_failures == 8);
+    CHECK(metrics.overloaded == 9);
     CHECK(counted.sum(counter::misses) == 4);
 }
 

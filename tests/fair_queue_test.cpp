@@ -3,9 +3,13 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <cstddef>
+#include <deque>
 #include <list>
+#include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -96,6 +100,101 @@ TEST_CASE("a line's own items keep their order whatever comes and goes") {
         } else {
             const auto name = q.take();
             CHECK(std::stoi(name.substr(1)) == ++seen[static_cast<std::size_t>(name[0] - 'a')]);
+        }
+    }
+}
+
+TEST_CASE("who waits for a second turn is not passed over by those who keep coming") {
+    queue q;
+    q.add('a', 1);
+    q.add('a', 2);
+    CHECK(q.take() == "a1");
+    q.add('b', 1);
+    CHECK(q.take() == "b1");
+    q.add('b', 2);
+    q.add('c', 1);
+    CHECK(q.take_all() == "a2b2c1");
+}
+
+/// Random lines and what is to be true of them.
+struct crowd {
+    queue q;
+    std::mt19937_64 random{2};
+    std::vector<std::size_t> lines{0, 1, 2, std::size_t{1} << 63, ~std::size_t{0}};
+    std::map<std::size_t, std::deque<item*>> waiting;
+    std::map<std::size_t, std::set<std::size_t>> passed_by; // since the line had its turn, or came
+
+    crowd() {
+        while (lines.size() != 100) {
+            lines.push_back(random() % 2 == 0 ? random() : lines.size() * 4096);
+        }
+    }
+
+    void come(int number) {
+        auto& added = q.items.emplace_back('x', number);
+        added.line = lines[random() % lines.size()];
+        q.push(added);
+        waiting[added.line].push_back(&added);
+    }
+
+    void leave() {
+        auto at = waiting.begin();
+        std::advance(at, static_cast<int>(random() % waiting.size()));
+        auto& [number, line] = *at;
+        const auto gone = line.begin() + static_cast<int>(random() % line.size());
+        if (gone == line.begin()) {
+            passed_by.erase(number); // what is left of the line may have to wait for another turn
+        }
+        q.erase(**gone);
+        line.erase(gone);
+        forget_empty(number);
+    }
+
+    void take() {
+        auto& next = q.front();
+        REQUIRE(&next == waiting[next.line].front());
+        waiting[next.line].pop_front();
+        q.erase(next);
+        for (const auto& [other, items] : waiting) {
+            if (other != next.line) {
+                REQUIRE(passed_by[other].insert(next.line).second);
+            }
+        }
+        passed_by.erase(next.line);
+        forget_empty(next.line);
+    }
+
+    void forget_empty(std::size_t line) {
+        if (waiting[line].empty()) {
+            waiting.erase(line);
+            passed_by.erase(line);
+        }
+    }
+
+    void check() {
+        std::size_t count = 0;
+        q.for_each([&](item& each) {
+            const auto& line = waiting.at(each.line);
+            REQUIRE(std::count(line.begin(), line.end(), &each) == 1);
+            ++count;
+        });
+        REQUIRE(count == q.size());
+    }
+};
+
+TEST_CASE("many lines come and go in any order, and none has two turns while another one waits") {
+    crowd all;
+    for (int step = 0; step != 20'000; ++step) {
+        const auto kind = all.random() % 20;
+        if (all.q.empty() || kind < 10) {
+            all.come(step);
+        } else if (kind < 12) {
+            all.leave();
+        } else {
+            all.take();
+        }
+        if (step % 10 == 0) {
+            all.check();
         }
     }
 }

@@ -26,6 +26,7 @@ acache::cache_metrics some_metrics() {
     m.loads = 5;
     m.load_failures = 6;
     m.backend_failures = 7;
+    m.overloaded = 21;
     m.load_time.buckets[0] = 2;  // up to 100 us
     m.load_time.buckets[1] = 1;  // up to 200 us
     m.load_time.buckets[16] = 1; // over 3.2768 s
@@ -73,6 +74,7 @@ TEST_CASE("every counter of a cache is one sample with its labels") {
              R"(acache_loads_total{cache="users"} 5)",
              R"(acache_load_failures_total{cache="users"} 6)",
              R"(acache_backend_failures_total{cache="users"} 7)",
+             R"(acache_overloaded_total{cache="users"} 21)",
              R"(acache_removals_total{cache="users",cause="capacity"} 8)",
              R"(acache_removals_total{cache="users",cause="expired"} 9)",
              R"(acache_removals_total{cache="users",cause="invalidated"} 10)",

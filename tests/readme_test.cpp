@@ -42,6 +42,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -447,6 +448,20 @@ TEST_CASE("metrics are a snapshot, and a page for Prometheus") {
     // [/metrics]
     CHECK(ratio == 0);
     CHECK(page.find("acache_requests_total{cache=\"users\",result=\"hit\"} 0") != std::string::npos);
+}
+
+TEST_CASE("in_flight lists the loads under way") {
+    asio::io_context context;
+    acache::async_cache<std::string, int> cache{context};
+    std::ostringstream log;
+    // [in flight]
+    for (const auto& flight : cache.in_flight()) {
+        if (flight.age > 10s) {
+            log << flight.key << ": " << flight.callers << " wait, for " << flight.age / 1s << " s\n";
+        }
+    }
+    // [/in flight]
+    CHECK(log.str().empty());
 }
 
 // ---- Tests of one's own ----------------------------------------------------------------------------------

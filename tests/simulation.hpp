@@ -110,10 +110,14 @@ public:
         : random_(seed), setup_(s), history_(!Kind::remote, !s.backend_fails), keys_(between(1, most_keys)),
           finish_abandoned_(chance(4)) {
         manual_clock::reset();
-        const acache::cache_options options{.ttl = ttl,
-                                            .finish_abandoned_loads = finish_abandoned_,
-                                            .max_concurrent_loads =
-                                                chance(4) ? between<std::size_t>(1, 2) : acache::unbounded};
+        acache::cache_options options{.ttl = ttl, .finish_abandoned_loads = finish_abandoned_};
+        if (chance(4)) {
+            options.max_concurrent_loads = between<std::size_t>(1, 2);
+            if (chance(2)) {
+                options.max_queued_loads = between<std::size_t>(0, 2);
+                refuses_ = true;
+            }
+        }
         if constexpr (Kind::remote) {
             cache_.emplace(context_, slow_backend(random_, s.backend_fails), options);
         } else {
@@ -528,7 +532,10 @@ private:
             trace_.note(history_.tick(), aborted ? "left" : "got an error", c.id, key);
             const bool of_backend =
                 setup_.backend_fails && c.how == access::writes && e.code() == asio::error::connection_reset;
-            if (!of_backend && !(aborted && c.cancelled)) {
+            const bool refused = refuses_ && (c.how == access::joins || c.how == access::loads) &&
+                                 e.code() == acache::errc::overloaded;
+            refusals_ += refused ? 1 : 0;
+            if (!of_backend && !refused && !(aborted && c.cancelled)) {
                 wrong(c, key, 0, "an error that is none of its own: " + e.code().message());
             }
         } catch (...) {
@@ -676,6 +683,9 @@ private:
         check(setup_.callers_leave ? m.loads >= loads : m.loads == loads, "loads were counted wrong");
         check(setup_.callers_leave ? m.load_failures <= failures : m.load_failures == failures,
               "failures of loads were counted wrong");
+        // Who leaves a bulk load does not see which of its keys were refused.
+        check(setup_.callers_leave ? m.overloaded >= refusals_ : m.overloaded == refusals_,
+              "refused loads were counted wrong");
         check(m.in_flight == 0, "a flight has not ended");
     }
 
@@ -741,9 +751,11 @@ private:
     std::string violation_;
     const int keys_;
     const bool finish_abandoned_;
+    bool refuses_ = false;
     /// Of each key, when those who wait for the loader began to.
     std::array<std::set<event>, most_keys> waiting_since_;
     std::uint64_t lookups_ = 0;
+    std::uint64_t refusals_ = 0;
     /// Reads that have not come back: one that is cancelled need not have been counted.
     std::uint64_t reads_cancelled_ = 0;
 

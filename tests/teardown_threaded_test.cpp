@@ -126,4 +126,41 @@ TEST_CASE("C10 close ends a bulk load that is still entering its keys on another
     }
 }
 
+TEST_CASE("A wrapped function may be destroyed while its calls begin and end on other threads") {
+    constexpr int threads = 4;
+    for (int round = 0; round != 100; ++round) {
+        asio::thread_pool pool(threads);
+        acache::async_cache<std::string, int> cache(pool);
+        const auto alive = std::make_shared<int>(round);
+        std::atomic<int> right = 0;
+        std::atomic<int> asked = 0;
+        {
+            auto wrapped = cache.cached("n:{}", [alive](int n) -> asio::awaitable<int> {
+                co_await asio::post(co_await asio::this_coro::executor, asio::deferred);
+                co_return n + *alive;
+            });
+            // Calls that begin when this one's copy may be the last, and calls that are given to others.
+            const auto ask = [&, wrapped]() -> asio::awaitable<void> {
+                for (int i = 0; i != 20 * (round % 10); ++i) {
+                    ++asked;
+                    right += co_await wrapped(i % 7) == i % 7 + *alive ? 1 : 0;
+                }
+                for (int i = 0; i != 3; ++i) {
+                    ++asked;
+                    asio::co_spawn(pool, wrapped(i), [&, i](const std::exception_ptr& e, int value) {
+                        right += !e && value == i + *alive ? 1 : 0;
+                    });
+                }
+                const auto never = wrapped(1);
+            };
+            for (int n = 0; n != threads; ++n) {
+                asio::co_spawn(pool, ask, asio::detached);
+            }
+        }
+        pool.join();
+        REQUIRE(right == asked);
+        REQUIRE(alive.use_count() == 1);
+    }
+}
+
 } // namespace

@@ -12,6 +12,7 @@
 #include <acache/entry.hpp>
 #include <acache/error.hpp>
 #include <acache/eviction_policy.hpp>
+#include <acache/flight_info.hpp>
 #include <acache/hash.hpp>
 #include <acache/key_format.hpp>
 #include <acache/load_context.hpp>

@@ -14,6 +14,7 @@
 #include <acache/detail/input_range.hpp>
 #include <acache/detail/keys.hpp>
 #include <acache/detail/warmup.hpp>
+#include <acache/flight_info.hpp>
 #include <acache/lookup_result.hpp>
 #include <acache/memory_backend.hpp>
 #include <acache/metrics.hpp>
@@ -110,6 +111,10 @@ public:
     [[nodiscard]] Backend& backend() noexcept { return state_->stored().backend(); }
     /// A snapshot of the counters. O(threads), not O(size).
     [[nodiscard]] cache_metrics metrics() const { return state_->metrics(); }
+    /// The loads under way, those that wait for their turn and those that were fenced included, in no order.
+    /// A load whose callers have been given an error, of a timeout say, is not among them, though its loader
+    /// may take a while to heed its cancellation. O(flights), which it locks out one by one, and not O(size).
+    [[nodiscard]] std::vector<flight_info<K>> in_flight() const { return state_->list(); }
 
     /// The fresh value of `key`, if it can be told without suspending. Throws `errc::closed`.
     template <class Q = K>
@@ -132,9 +137,9 @@ public:
     /// awaitable of what makes a `V`. Many callers of one key make one call.
     ///
     /// Errors: what the loader throws, to each caller of that flight, and nothing is stored;
-    /// `errc::load_timeout`; `errc::recursive_load` where the loader asks for its own key;
-    /// `errc::closed`; what copying the value throws. Cancellation: the caller alone leaves; with the
-    /// last one the load is cancelled, unless `finish_abandoned_loads`.
+    /// `errc::load_timeout`; `errc::overloaded` where too many loads wait; `errc::recursive_load` where the
+    /// loader asks for its own key; `errc::closed`; what copying the value throws. Cancellation: the caller
+    /// alone leaves; with the last one the load is cancelled, unless `finish_abandoned_loads`.
     template <class Q = K, class Loader>
         requires detail::key_for<Q, K, hasher>
     [[nodiscard]] boost::asio::awaitable<V> get_or_load(Q&& key, Loader&& loader) {

@@ -6,11 +6,13 @@
 #include <acache/detail/checks.hpp>
 #include <acache/detail/compiler.hpp>
 #include <acache/detail/input_range.hpp>
+#include <acache/detail/striped_ref_count.hpp>
 #include <acache/detail/warmup.hpp>
 #include <acache/lookup_result.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -39,7 +41,7 @@ class cached_function {
 
 public:
     cached_function(std::shared_ptr<State> state, KeyMaker key, Fn fn, load_options options)
-        : call_(std::make_shared<call>(std::move(state), std::move(key), std::move(fn), options)) {
+        : call_(new call(std::move(state), std::move(key), std::move(fn), options), false) {
         detail::check(options);
     }
 
@@ -48,7 +50,7 @@ public:
         requires(call::template accepts<A...>)
     [[nodiscard]] boost::asio::awaitable<V> operator()(A&&... args) const {
         detail::check_awaitable_arguments<A...>();
-        return detail::call_cached(call_, call::keep(std::forward<A>(args)...));
+        return detail::call_cached(use(), call::keep(std::forward<A>(args)...));
     }
 
     /// The same, with the provenance of the value.
@@ -58,7 +60,7 @@ public:
         detail::check_awaitable_arguments<A...>();
         auto kept = call::keep(std::forward<A>(args)...);
         K key = call_->key(kept);
-        return detail::lookup(call_->state->ref(), std::move(key), call::bind(call_, std::move(kept)),
+        return detail::lookup(call_->state->ref(), std::move(key), call::bind(use(), std::move(kept)),
                               call_->options);
     }
 
@@ -102,7 +104,7 @@ public:
         detail::check_awaitable_arguments<A...>();
         auto kept = call::keep(std::forward<A>(args)...);
         K key = call_->key(kept);
-        return detail::refresh(call_->state->ref(), std::move(key), call::bind(call_, std::move(kept)),
+        return detail::refresh(call_->state->ref(), std::move(key), call::bind(use(), std::move(kept)),
                                call_->options);
     }
 
@@ -119,12 +121,16 @@ public:
         }
         return detail::warmup(
             call_->state, std::move(keys),
-            [call = call_, kept = std::move(kept)](std::size_t i) { return call::bind(call, kept[i]); },
+            [self = *this, kept = std::move(kept)](std::size_t i) { return call::bind(self.use(), kept[i]); },
             call_->options, options.concurrency);
     }
 
 private:
-    std::shared_ptr<const call> call_;
+    [[nodiscard]] detail::counted_use<const call> use() const noexcept {
+        return detail::counted_use<const call>(*call_);
+    }
+
+    boost::intrusive_ptr<const call> call_;
 };
 
 namespace detail {

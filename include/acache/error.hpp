@@ -42,7 +42,8 @@ public:
             return "the cache or loader is closed, or its executor's context is gone; keep both alive as "
                    "long as calls may come";
         case errc::overloaded:
-            return "too many loads are waiting; retry later or raise the limit";
+            return "too many loads are waiting for their turn; retry later, or raise max_queued_loads or "
+                   "max_concurrent_loads";
         case errc::batch_size_mismatch:
             return "the batch function returned another number of results than it got keys; return one "
                    "result for each key, in the order of the keys";

@@ -159,8 +159,8 @@ public:
     }
 
     /// Removes all entries, shard after shard: they are out of reach at once, and count no more. O(shards);
-    /// the values are destroyed later (see above). With a listener, which is told of each, O(size). The memory
-    /// of the entries themselves is kept for later ones.
+    /// the values are destroyed later (see above). With a listener, which is told of each, O(size). The
+    /// memory of the entries themselves is kept for later ones.
     removed_all clear() { return store_->clear(); }
 
     /// The number of entries, expired ones not yet removed included; never more than the capacity.

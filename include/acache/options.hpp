@@ -37,8 +37,9 @@ struct cache_options {
     /// Loads asked for from inside a load do not count, nor do the batches of a DataLoader, which has a cap
     /// of its own.
     std::size_t max_concurrent_loads = unbounded;
-    /// Loads that may wait for their turn. Who asks for one more gets `errc::overloaded`, or a stale value
-    /// that `stale_if_error` lets him have.
+    /// Loads that may wait for their turn. One more is refused: its callers get `errc::overloaded`, or a
+    /// stale value that `stale_if_error` lets them have, and the next call for its key tries again. 0 lets
+    /// none wait. Loads asked for from inside a load do not wait, and are not refused.
     std::size_t max_queued_loads = unbounded;
 
     /// For so long after its freshness an entry is still served, at once, while one load in the background
@@ -100,6 +101,7 @@ struct single_flight_options {
     std::optional<std::chrono::nanoseconds> load_timeout = std::nullopt;
     bool finish_abandoned_loads = false;
     std::size_t max_concurrent_loads = unbounded;
+    std::size_t max_queued_loads = unbounded;
 };
 
 /// Options of a `DataLoader`.
@@ -110,8 +112,8 @@ struct data_loader_options {
     std::chrono::nanoseconds batch_window{0};
     /// Remember results for the loader's lifetime. Not looked at by a loader over a cache.
     bool cache = true;
-    /// Batches that run at the same time; more wait, first come first served. Batches asked for from inside
-    /// a load do not count.
+    /// Batches that run at the same time; more wait, first come first served, but of those that begin with
+    /// the same key one a round. Batches asked for from inside a load do not count.
     std::size_t max_concurrent_batches = unbounded;
 };
 

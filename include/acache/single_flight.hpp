@@ -69,7 +69,7 @@ public:
     /// Joins the run under way for `key`, or starts `fn`, which is called as `fn(key)` or `fn()` and returns
     /// an awaitable of `V`; key and function are copied into the operation.
     ///
-    /// Errors: what `fn` throws, to every caller; `errc::load_timeout`, `errc::closed`;
+    /// Errors: what `fn` throws, to every caller; `errc::load_timeout`, `errc::overloaded`, `errc::closed`;
     /// `errc::recursive_load` where `fn` asks, directly or through others, for the key that it runs for.
     /// Cancellation: the caller alone leaves, at once; with the last one `fn` is cancelled, unless abandoned
     /// ones are to finish.
@@ -108,7 +108,8 @@ private:
     static detail::flight_settings settings(const single_flight_options& options) {
         detail::check_positive(options.load_timeout, "load_timeout");
         detail::check_not_zero(options.max_concurrent_loads, "max_concurrent_loads");
-        return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads, 4};
+        return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads,
+                options.max_queued_loads, 4};
     }
 
     /// The work of a flight.

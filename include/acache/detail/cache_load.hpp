@@ -86,7 +86,6 @@ public:
         auto flight =
             make(self_.template make_job<body>(options_.load_timeout, nullptr, std::move(load_), options_,
                                                mode, lookup_tally<State>(self_, mode.counts && !joined_)));
-        flight->begun = State::clock_type::now();
         flight->listener = std::move(listener_);
         return flight;
     }

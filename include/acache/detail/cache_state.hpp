@@ -218,10 +218,12 @@ private:
     static flight_settings settings_of(const cache_options& options, std::size_t shards) {
         check_positive(options.load_timeout, "load_timeout");
         check_not_zero(options.max_concurrent_loads, "max_concurrent_loads");
-        return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads, shards};
+        return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads,
+                options.max_queued_loads, shards};
     }
 
     void on_timeout(std::size_t keys) override { count(counter::load_failures, keys); }
+    void on_overload(std::size_t keys) override { count(counter::overloaded, keys); }
 
     store_type store_;
     counters counters_;

@@ -6,6 +6,8 @@
 #include <acache/detail/cached_key.hpp>
 #include <acache/detail/function_traits.hpp>
 #include <acache/detail/input_range.hpp>
+#include <acache/detail/read_section.hpp>
+#include <acache/detail/striped_ref_count.hpp>
 #include <acache/load_context.hpp>
 #include <acache/options.hpp>
 
@@ -68,9 +70,9 @@ template <class KeyMaker, class Fn>
 using call_parameters =
     std::conditional_t<parameters_of<Fn>::known, parameters_t<Fn>, parameters_t<typename KeyMaker::function>>;
 
-/// What all copies of a cached_function share, and what its loads keep alive.
+/// What all copies of a cached_function share: they own it, and calls and loads use it.
 template <class State, class KeyMaker, class Fn>
-struct cached_call {
+struct cached_call : striped_ref_count<cached_call<State, KeyMaker, Fn>> {
     using K = typename State::key_type;
     using V = typename State::value_type;
     using arguments = argument_list<call_parameters<KeyMaker, Fn>>;
@@ -125,7 +127,7 @@ struct cached_call {
     template <class Tuple>
     class bound {
     public:
-        bound(std::shared_ptr<const cached_call> call, Tuple kept)
+        bound(counted_use<const cached_call> call, Tuple kept)
             : call_(std::move(call)), kept_(std::move(kept)) {}
 
         auto operator()(load_context& context) {
@@ -151,12 +153,12 @@ struct cached_call {
             }
         }();
 
-        std::shared_ptr<const cached_call> call_;
+        counted_use<const cached_call> call_;
         Tuple kept_;
     };
 
     template <class Tuple>
-    [[nodiscard]] static bound<Tuple> bind(std::shared_ptr<const cached_call> call, Tuple kept) {
+    [[nodiscard]] static bound<Tuple> bind(counted_use<const cached_call> call, Tuple kept) {
         return bound<Tuple>(std::move(call), std::move(kept));
     }
 
@@ -166,21 +168,24 @@ struct cached_call {
     const load_options options;
 };
 
-/// The value of a hit, counted; nothing where it takes more than a look.
+/// Takes the value of a hit, counted, and ends the use of the call then; nothing where it takes more than a
+/// look. The value is put where it is wanted: as a result it would be moved from frame to frame.
 template <class Call, class Tuple>
-[[nodiscard]] std::optional<typename Call::V> hit(const Call& call, const Tuple& kept) {
-    return call.with_query(kept, [&](const auto& query) {
-        std::optional<typename Call::V> result;
-        (void)call.state->hit(
-            query, [&](auto&& value, time_point) { result.emplace(std::forward<decltype(value)>(value)); },
-            call.options.max_age);
-        return result;
+void hit(counted_use<const Call>& call, const Tuple& kept, std::optional<typename Call::V>& value) {
+    call->with_query(kept, [&](const auto& query) {
+        const read_section reading;
+        const bool found = call->state->hit(
+            query, [&](auto&& held, time_point) { value.emplace(std::forward<decltype(held)>(held)); },
+            call->options.max_age);
+        if (found) {
+            call.try_end(reading); // nothing of the call is touched on the way back
+        }
     });
 }
 
 /// Past the store: the call as a load.
 template <class Call, class Tuple>
-[[nodiscard]] auto load_cached(std::shared_ptr<const Call> call, Tuple kept) {
+[[nodiscard]] auto load_cached(counted_use<const Call> call, Tuple kept) {
     auto key = call->key(kept);
     auto state = call->state;
     const auto options = call->options;
@@ -190,11 +195,13 @@ template <class Call, class Tuple>
 
 /// The way of a call. The buffer of the key stands in the frame of `hit`, not in the coroutine's.
 template <class Call, class Tuple>
-asio::awaitable<typename Call::V> call_cached(std::shared_ptr<const Call> call, Tuple kept) {
-    auto& state = *call->state;
-    if constexpr (std::decay_t<decltype(state)>::store_type::answers_locally) {
-        if (state.board.admits(false)) {
-            if (auto value = hit(*call, kept)) {
+asio::awaitable<typename Call::V> call_cached(counted_use<const Call> call, Tuple kept) {
+    using state = std::remove_cvref_t<decltype(*call->state)>;
+    if constexpr (state::store_type::answers_locally) {
+        if (call->state->board.admits(false)) {
+            std::optional<typename Call::V> value;
+            hit(call, kept, value);
+            if (value) {
                 co_return std::move(*value);
             }
         }

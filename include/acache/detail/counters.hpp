@@ -2,18 +2,11 @@
 #ifndef ACACHE_DETAIL_COUNTERS_HPP
 #define ACACHE_DETAIL_COUNTERS_HPP
 
-#include <acache/detail/compiler.hpp>
-#include <acache/detail/thread_slot.hpp>
+#include <acache/detail/thread_cells.hpp>
 #include <acache/metrics.hpp>
 
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <thread>
 
 namespace acache::detail {
 
@@ -35,29 +28,16 @@ enum class counter : std::uint8_t {
     overloaded
 };
 
-/// The counters of one cache. Each thread counts in a cache line of its own, by a plain load and store, so a
-/// count costs a nanosecond and no thread waits for another's line; threads beyond the number of lines share
-/// a few, by atomic addition. No count is ever lost.
+/// The counters of one cache. No count is ever lost, and no thread waits for another to count.
 class counters {
 public:
-    counters() : own_(lines()), stripes_(std::make_unique<stripe[]>(own_ + shared)) {}
-
     void add(counter which, std::uint64_t count = 1) noexcept {
-        const auto slot = thread_slot::held();
-        if (slot < own_) [[likely]] {
-            add_alone(slot, which, count);
-        } else {
-            out_of_line([=, this] { add_elsewhere(which, count); });
-        }
+        cells_.add(static_cast<std::size_t>(which), count);
     }
 
     /// All counts that happened before this call, and maybe some of those under way. O(number of cores).
     [[nodiscard]] std::uint64_t sum(counter which) const noexcept {
-        std::uint64_t total = 0;
-        for (std::size_t n = 0; n != own_ + shared; ++n) {
-            total += stripes_[n].cells[static_cast<std::size_t>(which)].load(std::memory_order_relaxed);
-        }
-        return total;
+        return cells_.sum(static_cast<std::size_t>(which));
     }
 
     void read_into(cache_metrics& metrics) const noexcept {
@@ -78,33 +58,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t shared = 4;
-
-    void add_alone(std::size_t slot, counter which, std::uint64_t count) noexcept {
-        auto& cell = stripes_[slot].cells[static_cast<std::size_t>(which)];
-        cell.store(cell.load(std::memory_order_relaxed) + count, std::memory_order_relaxed);
-    }
-    void add_elsewhere(counter which, std::uint64_t count) noexcept {
-        const auto slot = thread_slot::current();
-        if (slot < own_) {
-            add_alone(slot, which, count);
-        } else {
-            auto& cell = stripes_[own_ + slot % shared].cells[static_cast<std::size_t>(which)];
-            cell.fetch_add(count, std::memory_order_relaxed);
-        }
-    }
-
-    static std::size_t lines() noexcept {
-        const std::size_t cores = std::max(std::thread::hardware_concurrency(), 2U);
-        return std::min(exclusive_slots, std::bit_ceil(2 * cores));
-    }
-
-    struct alignas(64) stripe {
-        std::array<std::atomic<std::uint64_t>, 16> cells{};
-    };
-
-    const std::size_t own_;
-    const std::unique_ptr<stripe[]> stripes_;
+    thread_cells<16> cells_; // a line for each thread
 };
 
 } // namespace acache::detail

@@ -60,14 +60,14 @@ class flight
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
     /// With the references of the job and of the caller that it is made for.
-    flight(K k, std::size_t h, load_job_ptr j)
-        : ref_count<flight>(2), key(std::move(k)), hash(h), job(std::move(j)) {}
+    flight(K k, std::size_t h, load_job_ptr j, time_point now)
+        : ref_count<flight>(2), key(std::move(k)), hash(h), job(std::move(j)), begun(now) {}
 
     const K key;
     const std::size_t hash;
     const load_job_ptr job;
-    /// Set before anybody else sees the flight.
-    time_point begun{};
+    /// When it was made, before anything of its load ran.
+    const time_point begun;
 
     // Guarded by the mutex of the flight's shard.
     wait_list waiters;

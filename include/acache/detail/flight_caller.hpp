@@ -12,6 +12,7 @@
 #include <boost/asio/query.hpp>
 
 #include <optional>
+#include <thread>
 #include <utility>
 
 namespace acache::detail {
@@ -58,21 +59,27 @@ public:
     /// Joins the flight of the request's key or starts one. Throws `errc::recursive_load`.
     template <class Request>
     void enter(Request& request) {
-        auto flight = group_.join_or_add(request, started_);
-        if (!flight) {
-            request.launch_renewal();
-            return;
-        }
-        share_.emplace(group_, std::move(flight));
-        if (!started_) {
-            request.joined();
-        }
-        if (load_) {
+        while (auto flight = group_.join_or_add(request, started_)) {
+            share_.emplace(group_, std::move(flight));
+            if (!started_) {
+                request.joined();
+            }
+            if (!load_) {
+                break;
+            }
             auto& job = *(*share_)->job;
             edge_.emplace(load_, job.node());
-            job.board().exempt(job);
+            if (job.board().exempt(job)) {
+                break;
+            }
+            // Another thread is about to end that flight, since it was refused before this load joined it.
+            edge_.reset();
+            share_.reset();
+            std::this_thread::yield();
         }
-        if (started_) {
+        if (!share_) {
+            request.launch_renewal();
+        } else if (started_) {
             request.launch(**share_);
         }
     }

@@ -12,6 +12,7 @@
 #include <acache/detail/load_runner.hpp>
 #include <acache/detail/waiter.hpp>
 #include <acache/error.hpp>
+#include <acache/options.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -23,6 +24,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -34,6 +36,7 @@ struct flight_settings {
     std::optional<std::chrono::nanoseconds> load_timeout;
     bool finish_abandoned = false;
     std::size_t max_jobs = 0;
+    std::size_t max_queued = unbounded;
     std::size_t shards = 1;
 };
 
@@ -43,10 +46,10 @@ class load_run;
 /// The table of flights of one cache or loader with the executor and the jobs that run them, and what becomes
 /// of them when it is closed or an execution context goes.
 template <class K, class V, class KeyEqual, class Clock>
-class flight_group : public context_watcher, public flight_table<K, V, KeyEqual> {
+class flight_group : public context_watcher, public flight_table<K, V, KeyEqual, Clock> {
 public:
     using clock_type = Clock;
-    using table = flight_table<K, V, KeyEqual>;
+    using table = flight_table<K, V, KeyEqual, Clock>;
     using typename table::flight_ptr;
     using typename table::outcome_type;
 
@@ -59,7 +62,11 @@ public:
         void refuse(error_code why) override {
             if (std::any_of(this->flights.begin(), this->flights.end(),
                             [&](const auto& f) { return !group_.ended(*f); })) {
-                group_.fail_all(*this, std::make_exception_ptr(boost::system::system_error(why)));
+                const auto keys =
+                    group_.fail_all(*this, std::make_exception_ptr(boost::system::system_error(why)));
+                if (why == errc::overloaded) {
+                    group_.on_overload(keys);
+                }
             }
             this->flights.clear();
         }
@@ -77,7 +84,7 @@ public:
     using job_ptr = boost::intrusive_ptr<job>;
 
     flight_group(asio::any_io_executor executor, flight_settings settings)
-        : table(settings.shards, settings.finish_abandoned), board(settings.max_jobs),
+        : table(settings.shards, settings.finish_abandoned), board(settings.max_jobs, settings.max_queued),
           executor_(std::move(executor)), context_(&asio::query(executor_, asio::execution::context)),
           load_timeout_(settings.load_timeout) {
         watch(asio::query(executor_, asio::execution::context));
@@ -130,17 +137,21 @@ public:
             flight_ptr flight;
             try {
                 bool started = false;
-                flight = self->join_or_add(request, started);
-                if (flight) {
+                while ((flight = self->join_or_add(request, started))) {
                     flight_share<flight_group> share(*self, flight);
                     if (!started) {
                         request.joined();
                     }
                     if (caller) {
                         edges.emplace_back(caller, flight->job->node());
-                        flight->job->board().exempt(*flight->job);
+                        if (!flight->job->board().exempt(*flight->job)) {
+                            edges.pop_back(); // as in flight_caller
+                            std::this_thread::yield();
+                            continue;
+                        }
                     }
                     shares.push_back(std::move(share));
+                    break;
                 }
             } catch (...) {
                 flight = nullptr;
@@ -249,6 +260,8 @@ private:
     }
     /// Loads of so many keys have timed out.
     virtual void on_timeout(std::size_t) {}
+    /// Loads of so many keys were refused.
+    virtual void on_overload(std::size_t) {}
 
     [[nodiscard]] auto wait_idle(waiter& w) {
         return w.wait(board.mutex(), [this](waiter& self) { return board.park_until_idle(self); });

@@ -2,11 +2,13 @@
 #ifndef ACACHE_DETAIL_JOB_BOARD_HPP
 #define ACACHE_DETAIL_JOB_BOARD_HPP
 
+#include <acache/detail/fair_queue.hpp>
 #include <acache/detail/load_job.hpp>
 #include <acache/detail/load_runner.hpp>
 #include <acache/detail/running_job.hpp>
 #include <acache/detail/waiter.hpp>
 #include <acache/error.hpp>
+#include <acache/options.hpp>
 
 #include <boost/intrusive/list.hpp>
 
@@ -30,7 +32,9 @@ class job_board {
 public:
     enum class admission { open, draining, closed };
 
-    explicit job_board(std::size_t limit) : limit_(limit) {}
+    /// `limit` jobs run at the same time, and `queue_limit` wait.
+    explicit job_board(std::size_t limit, std::size_t queue_limit = unbounded)
+        : limit_(limit), queue_limit_(queue_limit) {}
     job_board(const job_board&) = delete;
     job_board& operator=(const job_board&) = delete;
     virtual ~job_board() { discard(resting_); }
@@ -49,7 +53,7 @@ public:
     }
 
     /// Starts the job, or queues it where the cap is reached and the job is not exempt. A closed board
-    /// refuses it. No effect on a job that has been dropped.
+    /// refuses it, and so does one whose queue is full. No effect on a job that has been dropped.
     void submit(load_job& job) {
         std::unique_lock lock{mutex_};
         if (job.stage_ != load_job::stage::created) {
@@ -63,19 +67,27 @@ public:
             auto runner = run(job);
             lock.unlock();
             job.start(std::move(runner), load_job::launch::dispatched);
-        } else {
+        } else if (queue_.size() < queue_limit_) {
             job.stage_ = load_job::stage::queued;
             intrusive_ptr_add_ref(&job);
-            queue_.push_back(job);
+            queue_.push(job);
+        } else {
+            job.stage_ = load_job::stage::overload;
+            lock.unlock();
+            job.refuse(errc::overloaded);
         }
     }
 
     /// A load waits for `job`, which must then not wait for the cap: what it waits for may be that very load.
-    void exempt(load_job& job) {
+    /// False where the job has been refused for want of a place already: its flights are about to end.
+    [[nodiscard]] bool exempt(load_job& job) {
         load_job_ptr taken;
         load_runner_ptr runner;
         {
             const std::lock_guard lock{mutex_};
+            if (job.stage_ == load_job::stage::overload) {
+                return false;
+            }
             job.exempt_ = true;
             if (job.stage_ == load_job::stage::queued) {
                 taken = take_from_queue(job);
@@ -85,6 +97,7 @@ public:
         if (taken) {
             taken->start(std::move(runner), load_job::launch::dispatched);
         }
+        return true;
     }
 
     /// Nobody wants the job any more: a queued one is dropped, a running one gets its cancellation. One that
@@ -169,12 +182,16 @@ public:
     [[nodiscard]] std::vector<load_job_ptr> jobs() {
         const std::lock_guard lock{mutex_};
         std::vector<load_job_ptr> result;
-        for (auto* list : {&running_jobs_, &queue_}) {
-            for (auto& job : *list) {
-                result.emplace_back(&job);
-            }
-        }
+        const auto add = [&](load_job& job) { result.emplace_back(&job); };
+        std::for_each(running_jobs_.begin(), running_jobs_.end(), add);
+        queue_.for_each(add);
         return result;
+    }
+
+    /// Whether the job waits for its turn under the cap.
+    [[nodiscard]] bool queued(const load_job& job) {
+        const std::lock_guard lock{mutex_};
+        return job.stage_ == load_job::stage::queued;
     }
 
     /// Parks until neither jobs nor operations are left; false where that is so already.
@@ -333,7 +350,7 @@ private:
     static void end_unstarted(load_job& job) noexcept { job.stage_ = load_job::stage::ended; }
 
     [[nodiscard]] load_job_ptr take_from_queue(load_job& job) {
-        queue_.erase(queue_.iterator_to(job));
+        queue_.erase(job);
         return load_job_ptr(&job, false); // the queue's reference
     }
 
@@ -351,10 +368,11 @@ private:
 
     std::mutex mutex_;
     const std::size_t limit_;
+    const std::size_t queue_limit_;
     std::size_t running_ = 0; // those that count against the limit
     std::size_t operations_ = 0;
     std::atomic<admission> admission_ = admission::open;
-    job_list queue_; // owns a reference to each
+    fair_queue<load_job> queue_; // owns a reference to each
     job_list running_jobs_;
     runner_list resting_;            // owns a reference to each
     std::size_t fewest_resting_ = 0; // in the runs since the last trimming

@@ -2,6 +2,7 @@
 #ifndef ACACHE_DETAIL_LOAD_JOB_HPP
 #define ACACHE_DETAIL_LOAD_JOB_HPP
 
+#include <acache/detail/fair_queue.hpp>
 #include <acache/detail/load_node.hpp>
 #include <acache/detail/ref_count.hpp>
 
@@ -24,12 +25,14 @@ class job_board;
 class load_runner;
 
 /// One run of a loader or of a batch function, for one or more flights. A `job_board` starts it, when its
-/// turn has come, and hears when it has ended; a `load_runner` runs it.
+/// turn has come, and hears when it has ended; a `load_runner` runs it. Its line in the board's queue is the
+/// hash of the first flight's key.
 class load_job
     : public ref_count<load_job>,
+      public fair_queue_item,
       public boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
 public:
-    enum class stage : std::uint8_t { created, queued, running, ended };
+    enum class stage : std::uint8_t { created, queued, running, ended, overload };
     /// Where the load may begin: in the starter's call, or only after it. A job that starts because another
     /// has ended is posted, or a queue of loads that never suspend would nest as deep as it is long.
     enum class launch : std::uint8_t { dispatched, posted };

@@ -228,6 +228,13 @@ private:
     return !reading() && no_other_readers();
 }
 
+/// Returns when all read sections of other threads that were open when it was called are over.
+inline void wait_for_other_readers() noexcept {
+    while (!no_other_readers() && !other_readers_gone()) {
+        std::this_thread::yield();
+    }
+}
+
 } // namespace acache::detail
 
 #endif

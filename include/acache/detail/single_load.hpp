@@ -267,7 +267,6 @@ private:
         template <class Make>
         [[nodiscard]] auto add(Make make) {
             auto flight = make(typename State::job_ptr(&runs));
-            flight->begun = State::clock_type::now();
             flight->older = std::move(older); // for those who come while it is renewed
             return flight;
         }

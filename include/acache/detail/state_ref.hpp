@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 namespace acache::detail {
@@ -33,9 +32,7 @@ public:
     /// in a read section are through.
     void give_back() noexcept {
         generation_.fetch_add(1, std::memory_order_seq_cst);
-        while (!no_other_readers() && !other_readers_gone()) {
-            std::this_thread::yield();
-        }
+        wait_for_other_readers();
         auto& unused = free_ones();
         const std::lock_guard lock{unused.mutex};
         next_ = std::exchange(unused.first, this);

@@ -98,7 +98,7 @@ public:
             }
             running_.push_back({std::move(share), wait_edge(caller_, flight->job->node())});
             if (caller_) {
-                flight->job->board().exempt(*flight->job);
+                (void)flight->job->board().exempt(*flight->job); // not submitted yet, so not refused
             }
             request.launch(*flight);
         } catch (...) {
