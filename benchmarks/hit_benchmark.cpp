@@ -275,6 +275,36 @@ void cached_hit(benchmark::State& state) {
     }
 }
 
+struct cache_by_name {
+    cache_by_name() {
+        benchmarks::run(context, [this]() -> awaitable<void> {
+            for (std::uint64_t key = 0; key != resident; ++key) {
+                co_await get(key);
+            }
+        });
+    }
+    static awaitable<std::uint64_t> load(std::uint64_t key) { co_return value_of(key); }
+    asio::io_context context{1};
+    acache::async_cache<std::string, std::uint64_t> cache{context, {.capacity = resident}};
+    decltype(cache.cached("user:{}", &load)) get = cache.cached("user:{}", &load);
+};
+
+/// One wrapped function that all threads call, each on a context of its own.
+void cached_hit_by_all(benchmark::State& state) {
+    static cache_by_name store;
+    asio::io_context context(1);
+    const auto keys = requests(state.thread_index());
+    std::size_t at = 0;
+    measure(state, slice, [&] {
+        benchmarks::run(context, [&]() -> awaitable<void> {
+            for (const std::uint64_t key : keys.subspan(at, slice)) {
+                benchmark::DoNotOptimize(co_await store.get(key));
+            }
+        });
+        at = (at + slice) % keys.size();
+    });
+}
+
 /// For one thread and for two, under the name `name/threads:n`.
 template <class Store>
 void add(const char* name) {
@@ -300,5 +330,6 @@ int main(int argc, char** argv) {
     benchmark::RegisterBenchmark("awaited_hit", awaited_hit);
     benchmark::RegisterBenchmark("floor_awaited_format_and_look_up", floor_awaited_format_and_look_up);
     benchmark::RegisterBenchmark("cached_hit", cached_hit);
+    benchmark::RegisterBenchmark("cached_hit_by_all", cached_hit_by_all)->Threads(1)->Threads(2);
     return benchmarks::main(argc, argv);
 }

@@ -114,6 +114,30 @@ TEST_CASE("A use that was moved ends once") {
     CHECK(alive == 0);
 }
 
+TEST_CASE("A thing stays until the section is over in which its last use ended") {
+    std::atomic<int> alive = 0;
+    owner held = used(alive, many);
+    use ending(*held);
+    std::jthread last_owner;
+    {
+        const read_section reading;
+        ending.try_end(reading);
+        std::atomic<bool> going = false;
+        last_owner = std::jthread([&going, mine = std::move(held)]() mutable {
+            going = true;
+            mine.reset();
+        });
+        while (!going) {
+        }
+        for (int i = 0; i != 1000; ++i) {
+            std::this_thread::yield();
+            REQUIRE(alive == 1);
+        }
+    }
+    last_owner.join();
+    CHECK(alive == 0);
+}
+
 TEST_CASE("Whatever uses begin and end on other threads while its owners go, a thing goes once, and last") {
     const int times = GENERATE(few, many);
     constexpr int threads = 4;
