@@ -23,7 +23,8 @@ public:
     }
     kept_text(kept_text&& other) noexcept : size_(other.size_), heap_(std::move(other.heap_)) {
         if (!heap_) {
-            std::copy_n(other.inline_, size_, inline_);
+            // The smaller of the two is always the size; g++ 12 would not know, and warn.
+            std::copy_n(other.inline_, std::min(size_, inline_size), inline_);
         }
         other.size_ = 0;
     }
