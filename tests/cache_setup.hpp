@@ -197,6 +197,12 @@ public:
         }
     }
     void settle() { steps.run_until_idle(); }
+    /// Lets the loads that are held end, and later ones pass.
+    void let_loads_end() {
+        src.let_pass();
+        src.release_all();
+        settle();
+    }
 
     asio::io_context context;
     stepper steps{context};

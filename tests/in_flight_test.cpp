@@ -160,9 +160,7 @@ TEMPLATE_TEST_CASE("in_flight lists each key of a loader's batches, and those wh
     CHECK(all[0].age == 4s);
     CHECK_FALSE(all[0].queued);
     CHECK(all[2].queued);
-    w.src.let_pass();
-    w.src.release_all();
-    w.settle();
+    w.let_loads_end();
     CHECK(second.value() == 7);
     CHECK(flights_of(w).empty());
 }

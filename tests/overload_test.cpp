@@ -36,9 +36,7 @@ TEMPLATE_TEST_CASE("A load over the cap that finds the queue full is refused, an
     CHECK(again.code() == errc::overloaded);
     CHECK(w.cache->metrics().in_flight == 2);
     CHECK(w.cache->metrics().overloaded == 2);
-    w.src.let_pass();
-    w.src.release_all();
-    w.settle();
+    w.let_loads_end();
     CHECK(running.value() == 1);
     CHECK(queued.value() == 2);
     CHECK(w.get("c") == std::nullopt);
@@ -83,9 +81,7 @@ TEMPLATE_TEST_CASE("Whoever joins a load that waits for its turn takes no place 
     const auto second = w.call(w.get_or_load("b"));
     CHECK_FALSE(second.done());
     CHECK(w.call(w.get_or_load("c")).code() == errc::overloaded);
-    w.src.let_pass();
-    w.src.release_all();
-    w.settle();
+    w.let_loads_end();
     CHECK(first.value() == second.value());
 }
 
@@ -103,9 +99,7 @@ TEMPLATE_TEST_CASE("When the callers of a load that waits for its turn have left
     w.settle();
     const auto c = w.call(w.get_or_load("c"));
     CHECK_FALSE(c.done());
-    w.src.let_pass();
-    w.src.release_all();
-    w.settle();
+    w.let_loads_end();
     CHECK(c.value() == 2);
     CHECK(w.src.starts("b") == 0);
 }
@@ -128,9 +122,7 @@ TEMPLATE_TEST_CASE("A bulk load that is refused is refused for each of its keys"
     const auto bulk = w.call(w.cache->get_many_or_load(strings{"a", "b", "c"}, sevens));
     CHECK_FALSE(bulk.done()); // it has joined the load of a
     CHECK(w.cache->metrics().overloaded == 2);
-    w.src.let_pass();
-    w.src.release_all();
-    w.settle();
+    w.let_loads_end();
     CHECK(bulk.value().at("a").value() == 1);
     for (const char* key : {"b", "c"}) {
         CHECK(code_of(bulk.value().at(key).error()) == errc::overloaded);
@@ -143,9 +135,7 @@ TEMPLATE_TEST_CASE("A warm-up reports the keys whose loads were refused", "", ov
     world<TestType> w({.max_concurrent_loads = 1, .max_queued_loads = 1});
     w.src.hold();
     const auto warmup = w.call(w.cache->warmup(strings{"a", "b", "c", "d"}, w.src, {.concurrency = 4}));
-    w.src.let_pass();
-    w.src.release_all();
-    w.settle();
+    w.let_loads_end();
     CHECK(warmup.value().loaded == 2);
     REQUIRE(warmup.value().failed.size() == 2);
     CHECK(warmup.value().failed[0].first == "c");
@@ -191,9 +181,7 @@ TEMPLATE_TEST_CASE("C26 a load that another load comes to wait for leaves the qu
     CHECK(w.src.starts("queued") == 1);
     const auto other = w.call(w.get_or_load("other"));
     CHECK_FALSE(other.done());
-    w.src.let_pass();
-    w.src.release_all();
-    w.settle();
+    w.let_loads_end();
     CHECK(first.value() == 11);
     CHECK(queued.value() == 1);
     CHECK(other.value() == 2);
@@ -283,9 +271,7 @@ TEMPLATE_TEST_CASE("A key whose loads pile up keeps the others waiting no longer
     CHECK(started("b") == 1);
     CHECK(started("c") == 1);
     CHECK(started("a") == 3);
-    w.src.let_pass();
-    w.src.release_all();
-    w.settle();
+    w.let_loads_end();
     CHECK(std::ranges::all_of(callers, [](const auto& c) { return c.done() && !c.failed(); }));
     CHECK(w.src.starts("a") == 5);
 }
@@ -349,9 +335,7 @@ void crowd(unsigned seed) {
         REQUIRE(w.src.parked() <= cap);
         REQUIRE(queued <= room);
     }
-    w.src.let_pass();
-    w.src.release_all();
-    w.settle();
+    w.let_loads_end();
     for (const auto& c : callers) {
         REQUIRE(c.done());
         REQUIRE((!c.failed() || c.code() == errc::overloaded || c.code() == asio::error::operation_aborted));

@@ -71,20 +71,24 @@ int recent(int now, std::mt19937_64& random, double reach) {
 }
 
 TEST_CASE("a scan drives out nothing that is read again and again") {
-    race race{100};
-    for (int round = 0; round != 20; ++round) {
+    // Which keys a ghost's tag mistakes for others is luck, so there are some scans.
+    constexpr int scans = 20;
+    int kept = 0;
+    for (int scan = 1; scan <= scans; ++scan) {
+        race race{100};
+        for (int round = 0; round != 20; ++round) {
+            for (int key = 0; key != 50; ++key) {
+                race.access(key);
+            }
+        }
+        for (int key = 0; key != 10'000; ++key) {
+            race.access(scan * 100'000 + key);
+        }
         for (int key = 0; key != 50; ++key) {
-            race.access(key);
+            kept += race.contains(key) ? 1 : 0;
         }
     }
-    for (int key = 1000; key != 11'000; ++key) {
-        race.access(key);
-    }
-    int kept = 0;
-    for (int key = 0; key != 50; ++key) {
-        kept += race.contains(key) ? 1 : 0;
-    }
-    CHECK(kept >= 45);
+    CHECK(kept > scans * 50 * .85);
 }
 
 TEST_CASE("most of a loop stays, however long it is") {

@@ -16,13 +16,15 @@ template <class Char>
 class kept_text {
 public:
     explicit kept_text(std::basic_string_view<Char> text) : size_(text.size()) {
-        if (size_ > inline_size) {
+        if (in_place()) {
+            std::copy_n(text.data(), size_, inline_);
+        } else {
             heap_.reset(new Char[size_]);
+            std::copy_n(text.data(), size_, heap_.get());
         }
-        std::copy_n(text.data(), size_, heap_ ? heap_.get() : inline_);
     }
     kept_text(kept_text&& other) noexcept : size_(other.size_), heap_(std::move(other.heap_)) {
-        if (!heap_) {
+        if (in_place()) {
             std::copy_n(other.inline_, size_, inline_);
         }
         other.size_ = 0;
@@ -31,11 +33,13 @@ public:
     ~kept_text() = default;
 
     [[nodiscard]] std::basic_string_view<Char> view() const noexcept {
-        return {heap_ ? heap_.get() : inline_, size_};
+        return {in_place() ? inline_ : heap_.get(), size_};
     }
 
 private:
     static constexpr std::size_t inline_size = 96 / sizeof(Char);
+
+    [[nodiscard]] bool in_place() const noexcept { return size_ <= inline_size; }
 
     std::size_t size_;
     std::unique_ptr<Char[]> heap_; // null where the text is in place
