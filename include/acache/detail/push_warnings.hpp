@@ -7,4 +7,7 @@
 #pragma GCC diagnostic push
 // g++ 12 reports the frames of coroutine templates that are instantiated with a user's local closure type.
 #pragma GCC diagnostic ignored "-Wsubobject-linkage"
+// At -O1 it inlines the operator new of some frames, and not its operator delete, and takes them for a
+// mismatch.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #endif
