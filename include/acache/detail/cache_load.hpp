@@ -42,22 +42,22 @@ class load_request : public flight_request {
 public:
     using V = typename State::value_type;
 
+    /// What is given by reference outlives the request, which stands in the frames of those who wait.
     /// `listener`, which may be null, hears of the end of a flight that is made for this request.
-    load_request(State& self, const Query& query, Load& load, load_options options, load_mode mode,
+    load_request(State& self, const Query& query, Load& load, const load_options& options, load_mode mode,
                  std::shared_ptr<flight_listener> listener = nullptr)
         : self_(self), query_(query), load_(load), options_(options), mode_(mode),
-          demand_(self.freshness.demand_of(options)), listener_(std::move(listener)),
-          hash_(self.stored().hash(query)) {}
+          listener_(std::move(listener)), hash_(self.stored().hash(query)) {}
 
     [[nodiscard]] std::size_t hash() const noexcept { return hash_; }
     [[nodiscard]] const Query& query() const noexcept { return query_; }
     [[nodiscard]] bool may_answer() const noexcept {
-        return !mode_.replaces &&
-               (self_.freshness.renews_early() || demand_.max_age || demand_.windows.longest().count() > 0);
+        return !mode_.replaces && (self_.freshness.renews_early() || options_.max_age ||
+                                   self_.freshness.windows(options_).longest().count() > 0);
     }
     [[nodiscard]] bool replaces(const typename State::flight_type& flight) const noexcept {
         return mode_.replaces ||
-               (demand_.max_age && State::clock_type::now() - flight.begun > *demand_.max_age);
+               (options_.max_age && State::clock_type::now() - flight.begun > *options_.max_age);
     }
 
     [[nodiscard]] bool found(const typename State::flight_type* flight) {
@@ -115,7 +115,7 @@ public:
         if (!there) {
             there = self_.copy_older(flight);
         }
-        if (there && self_.judge(*there, demand_) >= standing::if_error) {
+        if (there && self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
             stale_ = late_ = true;
             found_ = std::move(there);
             self_.count(counter::soft_timeouts);
@@ -125,8 +125,8 @@ public:
     /// What the flight brought will do: one that somebody else began may have found a value in the backend
     /// that is too old for this caller.
     [[nodiscard]] bool satisfied(const typename State::flight_type* flight) const noexcept {
-        return flight == nullptr || !flight->outcome.found || !demand_.max_age ||
-               State::age(flight->outcome.created) <= *demand_.max_age;
+        return flight == nullptr || !flight->outcome.found || !options_.max_age ||
+               State::age(flight->outcome.created) <= *options_.max_age;
     }
     [[nodiscard]] V value(const typename State::flight_type* flight) {
         if (flight != nullptr) {
@@ -165,7 +165,7 @@ private:
 
     /// Whether what is stored is the answer, without a load.
     [[nodiscard]] bool answers(const entry<V>& there) {
-        switch (self_.judge(there, demand_)) {
+        switch (self_.judge(there, self_.freshness.demand_of(options_))) {
         case standing::fresh:
             // Near its end it would have been a hit, but for the draw.
             renews_ =
@@ -186,11 +186,12 @@ private:
 
     /// Whether there is a value that is better than the flight's error.
     [[nodiscard]] bool rescued(const typename State::flight_type& flight) {
-        if (mode_.replaces || demand_.windows.longest().count() == 0 || !is_outage(flight.outcome.error)) {
+        if (mode_.replaces || self_.freshness.windows(options_).longest().count() == 0 ||
+            !is_outage(flight.outcome.error)) {
             return false;
         }
         auto there = stored(&flight);
-        if (there && self_.judge(*there, demand_) >= standing::if_error) {
+        if (there && self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
             stale_ = true;
             found_ = std::move(there);
         }
@@ -200,9 +201,8 @@ private:
     State& self_;
     const Query& query_;
     Load& load_;
-    const load_options options_;
+    const load_options& options_;
     const load_mode mode_;
-    const demand demand_;
     std::shared_ptr<flight_listener> listener_;
     const std::size_t hash_;
     /// The answer that needs no load.
@@ -215,16 +215,14 @@ private:
 };
 
 /// As `load`, for callers who rather have a stale value than wait so long. In a frame of its own, as others
-/// need no deadline in theirs.
-template <class State, class Key, class Load>
+/// need no deadline in theirs; what is given by reference is in the frame of who awaits it.
+template <class State, class Query, class Load>
 asio::awaitable<lookup_result<typename State::value_type>>
-load_softly(std::shared_ptr<State> self, Key kept, Load loader, load_options options, load_mode mode,
+load_softly(State& self, const Query& query, Load& loader, const load_options& options, load_mode mode,
             std::chrono::nanoseconds patience) {
-    const auto& query = query_of(kept);
-    load_request<State, std::remove_cvref_t<decltype(query)>, Load> request(*self, query, loader, options,
-                                                                            mode);
+    load_request<State, Query, Load> request(self, query, loader, options, mode);
     for (;;) {
-        flight_caller<typename State::group> caller(*self, co_await asio::this_coro::executor);
+        flight_caller<typename State::group> caller(self, co_await asio::this_coro::executor);
         caller.enter(request);
         if (caller.has_to_wait()) {
             {
@@ -249,11 +247,10 @@ load_softly(std::shared_ptr<State> self, Key kept, Load loader, load_options opt
 template <class State, class Key, class Load>
 asio::awaitable<lookup_result<typename State::value_type>>
 load(std::shared_ptr<State> self, Key kept, Load loader, load_options options, load_mode mode) {
-    if (const auto patience = self->freshness.soft_timeout(options); patience && !mode.replaces) {
-        co_return co_await load_softly(std::move(self), std::move(kept), std::move(loader), options, mode,
-                                       *patience);
-    }
     const auto& query = query_of(kept);
+    if (const auto patience = self->freshness.soft_timeout(options); patience && !mode.replaces) {
+        co_return co_await load_softly(*self, query, loader, options, mode, *patience);
+    }
     load_request<State, std::remove_cvref_t<decltype(query)>, Load> request(*self, query, loader, options,
                                                                             mode);
     for (;;) {
@@ -295,7 +292,10 @@ asio::awaitable<lookup_result<typename State::value_type>> lookup(state_ref<Stat
 /// In place of `load_options` where none were given: a hit then has none to copy into its frame.
 struct no_load_options {
     static constexpr std::nullopt_t max_age = std::nullopt;
-    operator load_options() const noexcept { return {}; }
+    operator const load_options&() const noexcept {
+        static constexpr load_options none;
+        return none;
+    }
 };
 
 /// The same for those who want the value alone.
@@ -306,12 +306,12 @@ asio::awaitable<typename State::value_type> get_or_load(state_ref<State> where, 
         co_return std::move(*value);
     }
     const auto self = where.lock();
-    if (self->freshness.soft_timeout(options)) {
-        auto result = co_await load(self, std::move(kept), std::move(loader), options, load_mode{});
+    const auto& query = query_of(kept);
+    if (const auto patience = self->freshness.soft_timeout(options)) {
+        auto result = co_await load_softly(*self, query, loader, options, load_mode{}, *patience);
         co_return std::move(result.value);
     }
     // As `load`, but in this frame: the frames of those who wait are what a herd costs most.
-    const auto& query = query_of(kept);
     load_request<State, std::remove_cvref_t<decltype(query)>, Load> request(*self, query, loader, options,
                                                                             load_mode{});
     for (;;) {
