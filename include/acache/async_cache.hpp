@@ -181,7 +181,9 @@ public:
         requires detail::key_for<Q, K, hasher> && std::constructible_from<V, U>
     [[nodiscard]] boost::asio::awaitable<void> set(Q&& key, U&& value, entry_options options = {}) {
         detail::check_awaitable_arguments<Q, U>();
-        return detail::set<state, K, V>(state_, K(std::forward<Q>(key)), V(std::forward<U>(value)), options);
+        return detail::set<state, K, V>(state_, K(std::forward<Q>(key)), V(std::forward<U>(value)),
+                                        options.ttl,
+                                        std::vector<std::string>(options.tags.begin(), options.tags.end()));
     }
 
     /// Removes the entry of `key`; whether there was one. Loads of the key that are under way go on for
@@ -194,7 +196,39 @@ public:
         return detail::invalidate(state_, keep(std::forward<Q>(key)));
     }
 
-    /// The same for every key.
+    /// Makes the entry of `key` stale: it is served no more as a fresh one, but where the options let a stale
+    /// one be, and kept for as long as it would have been after its freshness; with no such option it is
+    /// removed (a soft purge). Whether there was one. Loads that are under way are as with `invalidate`.
+    template <class Q = K>
+        requires detail::key_for<Q, K, hasher>
+    [[nodiscard]] boost::asio::awaitable<bool> expire(Q&& key) {
+        detail::check_awaitable_arguments<Q>();
+        return detail::expire(state_, K(std::forward<Q>(key)), state_->freshness.windows({}));
+    }
+
+    /// `invalidate` for every entry that `chosen(key)`, or `chosen(key, value)`, picks; how many those were.
+    /// Loads under way are fenced where `chosen` picks their key; where it looks at values, all are. It is
+    /// called under locks of the cache and its store, and must not call either. O(size). For backends that
+    /// can be enumerated.
+    template <class Chosen>
+        requires(state::synchronous && enumerable_backend<Backend, K, V> &&
+                 (std::predicate<std::decay_t<Chosen>&, const K&> ||
+                  std::predicate<std::decay_t<Chosen>&, const K&, const V&>))
+    [[nodiscard]] boost::asio::awaitable<std::size_t> invalidate_if(Chosen&& chosen) {
+        detail::check_awaitable_arguments<Chosen>();
+        return detail::invalidate_if(state_, own(std::forward<Chosen>(chosen)));
+    }
+
+    /// `invalidate` for every entry that has this tag: what a loader gave it by `load_context::tag`, or a
+    /// `set`. Entries whose loads were under way go with them, and who asks for them from now on does not get
+    /// what those loads bring; entries whose loads begin later stay. O(1), however many have the tag; their
+    /// memory is freed as it is needed.
+    [[nodiscard]] boost::asio::awaitable<void> invalidate_tag(std::string_view tag) {
+        return detail::invalidate_tag(state_, std::string(tag));
+    }
+
+    /// `invalidate` for every key. O(1) in the number of entries where the backend's is; the memory backend
+    /// frees what was cleared later, a few entries a write.
     [[nodiscard]] boost::asio::awaitable<void> clear() { return detail::clear(state_); }
 
     /// The fresh values of those of `keys` that have one, in one operation where the backend can.
@@ -271,7 +305,7 @@ private:
                 memory_options{.capacity = options.capacity,
                                .time_to_idle = options.time_to_idle,
                                .retention = std::max({options.stale_while_revalidate, options.stale_if_error,
-                                                      std::chrono::nanoseconds{0}})});
+                                                      options.keep_stale, std::chrono::nanoseconds{0}})});
         } else {
             return Backend(options.capacity);
         }

@@ -86,7 +86,7 @@ public:
     [[nodiscard]] boost::asio::awaitable<void> set(U&& value, A&&... args) const {
         detail::check_awaitable_arguments<U, A...>();
         return detail::set<State, K, V>(call_->state, key(std::forward<A>(args)...),
-                                        V(std::forward<U>(value)), entry_options{.ttl = call_->options.ttl});
+                                        V(std::forward<U>(value)), call_->options.ttl);
     }
 
     /// Removes what is stored for these arguments; whether there was something.
@@ -95,6 +95,16 @@ public:
     [[nodiscard]] boost::asio::awaitable<bool> invalidate(A&&... args) const {
         detail::check_awaitable_arguments<A...>();
         return detail::invalidate(call_->state, key(std::forward<A>(args)...));
+    }
+
+    /// Makes what is stored for these arguments stale; whether there was something. See
+    /// `async_cache::expire`.
+    template <class... A>
+        requires(call::template accepts<A...>)
+    [[nodiscard]] boost::asio::awaitable<bool> expire(A&&... args) const {
+        detail::check_awaitable_arguments<A...>();
+        return detail::expire(call_->state, key(std::forward<A>(args)...),
+                              call_->state->freshness.windows(call_->options));
     }
 
     /// Calls the function now, whatever is stored; see `async_cache::refresh`.

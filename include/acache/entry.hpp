@@ -31,6 +31,11 @@ struct entry_details : boost::intrusive_ref_counter<entry_details> {
     [[nodiscard]] bool invalidated() const noexcept {
         return std::ranges::any_of(tags, [](const detail::tagging& t) { return t.invalid(); });
     }
+    /// That may have been before `seen` already.
+    [[nodiscard]] bool invalidated_before(detail::tag_stamp seen) const noexcept {
+        return std::ranges::any_of(
+            tags, [seen](const detail::tagging& t) { return t.invalid() && t.began < seen; });
+    }
 };
 
 using entry_details_ptr = boost::intrusive_ptr<const entry_details>;

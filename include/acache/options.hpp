@@ -49,6 +49,10 @@ struct cache_options {
     /// 5861). Counts from the end of the ttl, whatever stale_while_revalidate is. "Not found" is an answer
     /// and no error, and so is a cancellation.
     std::chrono::nanoseconds stale_if_error{0};
+    /// For so long after its freshness an entry is kept for loaders that ask their source what has changed
+    /// since (`load_context::stale`), and served to nobody. Those that the two above keep are there for
+    /// loaders too.
+    std::chrono::nanoseconds keep_stale{0};
     /// How long a key whose load in the background has failed is not tried again; doubles with each further
     /// failure up to `refresh_backoff_max`, each time shortened at random by a quarter at most. Meanwhile
     /// stale values are served without a load.
@@ -75,6 +79,7 @@ struct load_options {
     std::optional<std::chrono::nanoseconds> load_timeout = std::nullopt;
     std::optional<std::chrono::nanoseconds> stale_while_revalidate = std::nullopt;
     std::optional<std::chrono::nanoseconds> stale_if_error = std::nullopt;
+    std::optional<std::chrono::nanoseconds> keep_stale = std::nullopt;
     std::optional<std::chrono::nanoseconds> negative_ttl = std::nullopt;
     std::optional<std::chrono::nanoseconds> soft_timeout = std::nullopt;
     /// The value must not be older: it is loaded anew where it is, and a load under way is joined only if it

@@ -174,7 +174,7 @@ private:
     // callers who went on one by one would not meet again in one batch.
     asio::awaitable<void> finish(State& self, std::vector<load_result<V>>& results,
                                  std::chrono::nanoseconds took) {
-        const auto stamps = self.stamp(load_context(), options_, took);
+        const auto stamps = self.stamp(loader_context<V, false>(), options_, took);
         [[maybe_unused]] std::optional<wakeups::scope> waking;
         if constexpr (State::synchronous) {
             self.begin_waking(waking);

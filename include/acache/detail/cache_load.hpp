@@ -53,7 +53,7 @@ public:
     [[nodiscard]] const Query& query() const noexcept { return query_; }
     [[nodiscard]] bool may_answer() const noexcept {
         return !mode_.replaces && (self_.freshness.renews_early() || options_.max_age ||
-                                   self_.freshness.windows(options_).longest().count() > 0);
+                                   self_.freshness.windows(options_).serve());
     }
     [[nodiscard]] bool replaces(const typename State::flight_type& flight) const noexcept {
         return mode_.replaces ||
@@ -91,6 +91,7 @@ public:
     }
 
     void joined() {
+        seen_ = self_.tags.now();
         if (!std::exchange(joined_, true)) {
             count(counter::coalesced);
         }
@@ -122,11 +123,17 @@ public:
         }
         return late_;
     }
-    /// What the flight brought will do: one that somebody else began may have found a value in the backend
-    /// that is too old for this caller.
+    /// What the flight brought will do. One that somebody else began may have found a value in the backend
+    /// that is too old for this caller, or have begun before a tag was invalidated and this caller came
+    /// (contract C15).
     [[nodiscard]] bool satisfied(const typename State::flight_type* flight) const noexcept {
-        return flight == nullptr || !flight->outcome.found || !options_.max_age ||
-               State::age(flight->outcome.created) <= *options_.max_age;
+        if (flight == nullptr) {
+            return true;
+        }
+        const auto& outcome = flight->outcome;
+        const bool recent =
+            !outcome.found || !options_.max_age || State::age(outcome.created) <= *options_.max_age;
+        return recent && !(outcome.details && outcome.details->invalidated_before(seen_));
     }
     [[nodiscard]] V value(const typename State::flight_type* flight) {
         if (flight != nullptr) {
@@ -186,7 +193,7 @@ private:
 
     /// Whether there is a value that is better than the flight's error.
     [[nodiscard]] bool rescued(const typename State::flight_type& flight) {
-        if (mode_.replaces || self_.freshness.windows(options_).longest().count() == 0 ||
+        if (mode_.replaces || !self_.freshness.windows(options_).serve() ||
             !is_outage(flight.outcome.error)) {
             return false;
         }
@@ -211,6 +218,8 @@ private:
     bool late_ = false;
     bool renews_ = false;
     typename State::flight_ptr renewal_;
+    /// When it joined a flight, in the order of invalidations.
+    tag_stamp seen_ = 0;
     bool joined_ = false;
 };
 

@@ -14,6 +14,7 @@
 #include <acache/detail/standing.hpp>
 #include <acache/detail/state_ref.hpp>
 #include <acache/detail/store.hpp>
+#include <acache/detail/tag_table.hpp>
 #include <acache/load_context.hpp>
 #include <acache/lookup_result.hpp>
 #include <acache/metrics.hpp>
@@ -107,7 +108,7 @@ public:
     /// The key's loads have failed lately, and it is to be left alone for a while.
     [[nodiscard]] bool held_back(std::size_t hash) { return backoff.held_back(hash, clock_type::now()); }
     [[nodiscard]] bool keeps_stale(const load_options& options) const noexcept {
-        return freshness.renews_early() || freshness.windows(options).longest().count() > 0;
+        return freshness.renews_early() || freshness.windows(options).serve();
     }
 
     [[nodiscard]] static bool fresh(const entry<V>& e) noexcept {
@@ -135,26 +136,49 @@ public:
         const auto result = freshness.stamp(now, ttl, freshness.windows({}));
         return {result, result.fresh_until > now};
     }
+    /// Of a value that is set, with these tags.
+    [[nodiscard]] stamps stamp(std::optional<std::chrono::nanoseconds> ttl,
+                               const std::vector<std::string>& names) {
+        auto result = stamp(ttl);
+        if (!names.empty()) {
+            const tag_table::load tagging(tags);
+            result.details = make_details({}, {}, tags.taggings(names, tagging.began()));
+        }
+        return result;
+    }
 
-    /// `took` is how long the load did.
-    [[nodiscard]] stamps stamp(const load_context& context, const load_options& options,
-                               std::chrono::nanoseconds took) const {
+    /// Of a value that a loader has brought; `took` is how long it did.
+    template <class Context>
+    [[nodiscard]] stamps stamp(const Context& context, const load_options& options,
+                               std::chrono::nanoseconds took) {
+        const load_context& said = context.said();
         const auto now = clock_type::now();
         const auto windows = freshness.windows(options);
-        stamps result{freshness.stamp(context.valid_from().value_or(now),
-                                      context.ttl() ? context.ttl() : options.ttl, windows),
-                      true, !keeps_ || !context.stores()};
-        if (context.expires_at()) {
-            result.fresh_until = *context.expires_at();
+        stamps result{
+            freshness.stamp(said.valid_from().value_or(now), said.ttl() ? said.ttl() : options.ttl, windows),
+            true, !keeps_ || !said.stores()};
+        if (said.expires_at()) {
+            result.fresh_until = *said.expires_at();
             result.expires = saturating_add(result.fresh_until, windows.longest());
         }
         result.alive = result.fresh_until > now && !result.keep_older;
-        if (freshness.renews_early() && result.alive && result.fresh_until != time_point::max()) {
-            auto* details = new entry_details;
-            result.details = details;
-            details->load_time = took;
+        const bool times =
+            freshness.renews_early() && result.alive && result.fresh_until != time_point::max();
+        result.details = describe(context, times ? took : took.zero());
+        if (result.details && result.details->invalidated()) {
+            result.alive = false; // contract C15
         }
         return result;
+    }
+
+    /// The entry as one that is stale from now on; whether it is then of use to anybody. It is kept as long
+    /// after its freshness as it would have been, or as the windows say if that is longer.
+    [[nodiscard]] static bool make_stale(entry<V>& e, const stale_windows& windows) noexcept {
+        const auto now = clock_type::now();
+        const auto own = e.expires == time_point::max() ? e.expires - e.expires : e.expires - e.fresh_until;
+        e.fresh_until = std::min(e.fresh_until, now);
+        e.expires = std::min(e.expires, saturating_add(e.fresh_until, std::max(own, windows.longest())));
+        return judge(e, {.windows = windows}) != standing::dead;
     }
 
     [[nodiscard]] static std::chrono::nanoseconds age(time_point created) noexcept {
@@ -207,6 +231,7 @@ public:
     const freshness_policy freshness;
     /// Keys whose refreshes have failed lately.
     refresh_backoff backoff;
+    tag_table tags;
 
     void context_gone(asio::execution_context& context) override {
         store_.turns.discard_waiters_of(context);
@@ -220,6 +245,36 @@ private:
         check_not_zero(options.max_concurrent_loads, "max_concurrent_loads");
         return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads,
                 options.max_queued_loads, shards};
+    }
+
+    [[nodiscard]] static entry_details_ptr
+    make_details(std::chrono::nanoseconds load_time, std::string_view validator, std::vector<tagging> tags) {
+        if (load_time.count() == 0 && validator.empty() && tags.empty()) {
+            return nullptr;
+        }
+        auto* const made = new entry_details;
+        const entry_details_ptr result(made);
+        made->load_time = load_time;
+        made->validator = validator;
+        made->tags = std::move(tags);
+        return result;
+    }
+
+    /// What a loader has said of its value that is for later; what it has not, of one that was not modified,
+    /// is as it was.
+    template <class Context>
+    [[nodiscard]] entry_details_ptr describe(const Context& context, std::chrono::nanoseconds load_time) {
+        const load_context& said = context.said();
+        const entry_details* const older = said.is_not_modified() ? context.older() : nullptr;
+        auto names = tags.taggings(said.tags(), context.began());
+        if (older != nullptr && names.empty()) {
+            for (const auto& t : older->tags) {
+                names.push_back({t.of, t.invalid() ? t.began : context.began()});
+            }
+        }
+        const std::string_view old_version = older != nullptr ? older->validator : std::string_view{};
+        return make_details(load_time, said.validator().empty() ? old_version : said.validator(),
+                            std::move(names));
     }
 
     void on_timeout(std::size_t keys) override { count(counter::load_failures, keys); }

@@ -11,9 +11,15 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <chrono>
+#include <concepts>
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <acache/detail/push_warnings.hpp>
 
@@ -44,7 +50,8 @@ asio::awaitable<void> set_stamped(std::shared_ptr<State> self, const K& key, V v
     self->admit(co_await asio::this_coro::executor);
     auto& store = self->stored();
     const std::size_t hash = store.hash(key);
-    entry<V> fresh(std::move(value), s);
+    self->backoff.forget(hash);
+    entry<V> fresh(std::move(value), s, std::move(s.details));
     if constexpr (State::synchronous) {
         if (s.alive) {
             const auto displaced =
@@ -67,10 +74,53 @@ asio::awaitable<void> set_stamped(std::shared_ptr<State> self, const K& key, V v
     }
 }
 
+/// Makes the entry of a key stale; whether there was one.
+template <class State>
+asio::awaitable<bool> expire(std::shared_ptr<State> self, typename State::key_type key,
+                             stale_windows windows) {
+    self->admit(co_await asio::this_coro::executor);
+    auto& store = self->stored();
+    const std::size_t hash = store.hash(key);
+    std::optional<entry<typename State::value_type>> there;
+    bool found = false;
+    const auto stays = [&] {
+        found = there && self->judge(*there, {.windows = windows}) != standing::dead;
+        return found && self->make_stale(*there, windows);
+    };
+    if constexpr (State::synchronous) {
+        std::optional<decltype(store.erase(key, hash))> removed;
+        std::optional<decltype(store.set(key, *store.get(key, hash), hash))> displaced;
+        self->fence(hash, key, [&](bool) {
+            there = store.get(key, hash);
+            if (stays()) {
+                displaced.emplace(store.set(key, std::move(*there), hash));
+            } else if (there) {
+                removed.emplace(store.erase(key, hash));
+            }
+            return found;
+        });
+    } else {
+        const board_operation pending(self->shared_board());
+        write_turns::turn turn(store.turns, hash);
+        const fence_scope fence([&] { self->fence(hash, key); });
+        if (!turn.try_take()) {
+            co_await turn.come();
+        }
+        there = co_await store.backend().get(key);
+        if (stays()) {
+            co_await store.backend().set(key, std::move(*there));
+        } else if (there) {
+            co_await store.backend().erase(key);
+        }
+    }
+    co_return found;
+}
+
 template <class State, class K, class V>
-asio::awaitable<void> set(std::shared_ptr<State> self, K key, V value, entry_options options) {
-    const auto stamps = self->stamp(options.ttl);
-    co_await set_stamped(std::move(self), key, std::move(value), stamps);
+asio::awaitable<void> set(std::shared_ptr<State> self, K key, V value,
+                          std::optional<std::chrono::nanoseconds> ttl, std::vector<std::string> tags = {}) {
+    auto stamps = self->stamp(ttl, tags);
+    co_await set_stamped(std::move(self), key, std::move(value), std::move(stamps));
 }
 
 /// Removes the key; whether it was there.
@@ -80,6 +130,7 @@ asio::awaitable<bool> invalidate(std::shared_ptr<State> self, Key kept) {
     auto& store = self->stored();
     const auto& query = query_of(kept);
     const std::size_t hash = store.hash(query);
+    self->backoff.forget(hash);
     if constexpr (State::synchronous) {
         const auto removed = self->fence(hash, query, [&](bool) { return store.erase(query, hash); });
         co_return static_cast<bool>(removed);
@@ -95,11 +146,62 @@ asio::awaitable<bool> invalidate(std::shared_ptr<State> self, Key kept) {
     }
 }
 
+/// Removes the entries that `chosen` picks, by their keys or by keys and values; how many those were.
+template <class State, class Chosen>
+asio::awaitable<std::size_t> invalidate_if(std::shared_ptr<State> self, Chosen chosen) {
+    using K = typename State::key_type;
+    using stored = entry<typename State::value_type>;
+    constexpr bool by_key = std::predicate<Chosen&, const K&>;
+    self->admit(co_await asio::this_coro::executor);
+    auto& store = self->stored();
+    if constexpr (by_key) {
+        self->fence_if(chosen);
+    } else {
+        self->fence_all(); // their values are not known yet
+    }
+    const auto picks = [&](const K& key, const stored& e) {
+        if constexpr (by_key) {
+            return std::invoke(chosen, key);
+        } else {
+            return std::invoke(chosen, key, e.value);
+        }
+    };
+    std::vector<K> keys;
+    store.backend().visit([&](const K& key, const stored& e) {
+        if (picks(key, e)) {
+            keys.push_back(key);
+        }
+    });
+    std::size_t count = 0;
+    for (const K& key : keys) {
+        const std::size_t hash = store.hash(key);
+        std::optional<decltype(store.erase(key, hash))> removed;
+        self->with_key(hash, key, [&](bool) {
+            const auto there = store.get(key, hash); // another one may have been stored meanwhile
+            if (there && picks(key, *there)) {
+                removed.emplace(store.erase(key, hash));
+            }
+            return there.has_value();
+        });
+        count += removed && static_cast<bool>(*removed) ? 1 : 0;
+        self->backoff.forget(hash);
+    }
+    co_return count;
+}
+
+/// Removes whatever has the tag, and what loads that are under way will bring with it.
+template <class State>
+asio::awaitable<void> invalidate_tag(std::shared_ptr<State> self, std::string tag) {
+    self->admit(co_await asio::this_coro::executor);
+    self->tags.invalidate(tag);
+}
+
 /// Removes every key.
 template <class State>
 asio::awaitable<void> clear(std::shared_ptr<State> self) {
     self->admit(co_await asio::this_coro::executor);
     auto& store = self->stored();
+    self->backoff.forget_all();
     if constexpr (State::synchronous) {
         self->fence_all();
         const auto removed = kept_result([&] { return store.backend().clear(); });

@@ -130,19 +130,6 @@ struct cached_call : striped_ref_count<cached_call<State, KeyMaker, Fn>> {
         bound(counted_use<const cached_call> call, Tuple kept)
             : call_(std::move(call)), kept_(std::move(kept)) {}
 
-        auto operator()(load_context& context) {
-            if constexpr (takes_context) {
-                return arguments::apply(
-                    [&](auto&&... a) {
-                        return std::invoke(call_->fn, context, std::forward<decltype(a)>(a)...);
-                    },
-                    kept_);
-            } else {
-                return arguments::apply(call_->fn, kept_);
-            }
-        }
-
-    private:
         static constexpr bool takes_context = [] {
             if constexpr (parameters_of<Fn>::known) {
                 return parameters_of<Fn>::takes_context;
@@ -153,6 +140,20 @@ struct cached_call : striped_ref_count<cached_call<State, KeyMaker, Fn>> {
             }
         }();
 
+        auto operator()(load_context& context)
+            requires takes_context
+        {
+            return arguments::apply(
+                [&](auto&&... a) { return std::invoke(call_->fn, context, std::forward<decltype(a)>(a)...); },
+                kept_);
+        }
+        auto operator()()
+            requires(!takes_context)
+        {
+            return arguments::apply(call_->fn, kept_);
+        }
+
+    private:
         counted_use<const cached_call> call_;
         Tuple kept_;
     };

@@ -46,6 +46,7 @@ inline void check(const load_options& options) {
     check_positive(options.load_timeout, "load_timeout");
     check_not_negative(options.stale_while_revalidate, "stale_while_revalidate");
     check_not_negative(options.stale_if_error, "stale_if_error");
+    check_not_negative(options.keep_stale, "keep_stale");
     check_positive(options.negative_ttl, "negative_ttl");
     check_positive(options.soft_timeout, "soft_timeout");
     check_not_negative(options.max_age, "max_age");

@@ -29,6 +29,8 @@ struct flight_outcome {
     std::exception_ptr error;
     /// When the value was made.
     time_point created{};
+    /// Of its entry.
+    entry_details_ptr details = nullptr;
     /// The value was found in the backend, and no loader ran.
     bool found = false;
     /// It was past its freshness.

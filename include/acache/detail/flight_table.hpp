@@ -136,6 +136,21 @@ public:
         return fence(hash, key, [](bool was) { return was; });
     }
 
+    /// Fences the flights whose keys `chosen(key)` picks, which is called with no lock held.
+    template <class F>
+    void fence_if(F chosen) {
+        for (const auto& f : running()) {
+            if (chosen(f->key)) {
+                orphan_guard orphan;
+                auto& s = shard_of(f->hash);
+                const std::lock_guard lock{s.mutex};
+                if (f->joinable) {
+                    orphan.job = detach(s, *f);
+                }
+            }
+        }
+    }
+
     /// Calls `f(bool)` with whether `key` has a joinable flight, before any flight of that key can begin or
     /// end.
     template <class Q, class F>

@@ -22,11 +22,13 @@ class freshness_policy {
 public:
     /// Throws `std::invalid_argument`.
     explicit freshness_policy(const cache_options& options)
-        : ttl_(options.ttl), windows_{options.stale_while_revalidate, options.stale_if_error},
+        : ttl_(options.ttl),
+          windows_{options.stale_while_revalidate, options.stale_if_error, options.keep_stale},
           soft_timeout_(options.soft_timeout), early_(options.early_refresh), jitter_(options.ttl_jitter) {
         check_positive(ttl_, "ttl");
         check_not_negative(windows_.while_revalidate, "stale_while_revalidate");
         check_not_negative(windows_.if_error, "stale_if_error");
+        check_not_negative(windows_.to_compare, "keep_stale");
         check_positive(soft_timeout_, "soft_timeout");
         check_share(early_, "early_refresh", 1e9);
         check_share(jitter_, "ttl_jitter", 1);
@@ -34,7 +36,8 @@ public:
 
     [[nodiscard]] stale_windows windows(const load_options& options) const noexcept {
         return {options.stale_while_revalidate.value_or(windows_.while_revalidate),
-                options.stale_if_error.value_or(windows_.if_error)};
+                options.stale_if_error.value_or(windows_.if_error),
+                options.keep_stale.value_or(windows_.to_compare)};
     }
     [[nodiscard]] demand demand_of(const load_options& options) const noexcept {
         return {windows(options), options.max_age};

@@ -54,17 +54,9 @@ template <class K, class F>
     }
 }
 
-/// Calls the loader in the first form that fits.
-template <class K, class F>
-[[nodiscard]] auto call_loader(F& f, load_context& context, const K& key) {
-    if constexpr (std::invocable<F&, const K&> || std::invocable<F&>) {
-        return call_function(f, key);
-    } else if constexpr (std::invocable<F&, load_context&, const K&>) {
-        return std::invoke(f, context, key);
-    } else {
-        return std::invoke(f, context);
-    }
-}
+/// The first form that fits is one with a `load_context`.
+template <class F, class K>
+inline constexpr bool takes_context = !std::invocable<F&, const K&> && !std::invocable<F&>;
 
 } // namespace acache::detail
 

@@ -5,10 +5,9 @@
 #include <acache/detail/cache_read.hpp>
 #include <acache/detail/cache_state.hpp>
 #include <acache/detail/keys.hpp>
-#include <acache/detail/loader.hpp>
+#include <acache/detail/loader_context.hpp>
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
-#include <acache/load_context.hpp>
 #include <acache/lookup_result.hpp>
 #include <acache/options.hpp>
 
@@ -69,6 +68,7 @@ void finish_found(State& self, typename State::flight_type& flight, entry<typena
     typename State::outcome_type outcome;
     outcome.value.emplace(std::move(found.value));
     outcome.created = found.created;
+    outcome.details = std::move(found.details);
     outcome.found = true;
     outcome.stale = is_stale;
     self.finish(flight, std::move(outcome), [] {});
@@ -164,9 +164,11 @@ asio::awaitable<void> store_loaded(State& self, typename State::flight_type& fli
 template <class State, class Load>
 class single_load {
 public:
+    using K = typename State::key_type;
     using V = typename State::value_type;
     using job = typename State::job;
     using outcome = typename State::outcome_type;
+    using context = loader_context<V, takes_context<Load, K>>;
 
     single_load(Load load, load_options options, load_mode mode, lookup_tally<State> tally)
         : load_(std::move(load)), options_(options), mode_(mode), tally_(std::move(tally)) {}
@@ -178,8 +180,8 @@ public:
     /// work and gives that awaitable, and `done` ends it, so that no coroutine stands between.
     static constexpr bool loads_only =
         State::synchronous &&
-        std::same_as<decltype(call_loader(std::declval<Load&>(), std::declval<load_context&>(),
-                                          std::declval<const typename State::key_type&>())),
+        std::same_as<decltype(std::declval<context&>().call(std::declval<Load&>(), std::declval<tag_table&>(),
+                                                            std::declval<const K&>())),
                      asio::awaitable<V>>;
 
     [[nodiscard]] auto call(job& j) {
@@ -188,8 +190,12 @@ public:
         self.count(counter::loads);
         self.count(counter::refreshes, mode_.renews ? 1 : 0);
         self.count(counter::early_refreshes, mode_.early ? 1 : 0);
+        const auto& flight = *j.flights.front();
+        if constexpr (State::synchronous && takes_context<Load, K>) {
+            context_.keep(alive(self, self.stored().get(flight.key, flight.hash)));
+        }
         begun_ = State::timer_clock::now();
-        return call_loader(load_, context_, j.flights.front()->key);
+        return context_.call(load_, self.tags, flight.key);
     }
 
     void done(job& j, outcome result)
@@ -202,8 +208,7 @@ public:
         if (result.error) {
             self.finish(flight, std::move(result), [] {});
         } else {
-            auto stamps = self.stamp(context_, options_, took);
-            result.created = stamps.created;
+            auto stamps = settle(self, result, took);
             store_and_finish(self, flight, std::move(result), std::move(stamps), false, mode_.renews);
         }
     }
@@ -220,12 +225,15 @@ public:
         } else {
             auto& self = static_cast<State&>(j.group());
             typename State::flight_ptr flight = j.flights.front();
-            if (mode_.reads) {
+            if (mode_.reads || takes_context<Load, K>) {
                 if (!self.stored().erasures.idle()) {
                     co_await wait_for_erasures(self, flight->hash);
                 }
-                auto found = co_await read_any(self, flight->key);
-                if (found) {
+                auto found = alive(self, co_await read_any(self, flight->key));
+                if constexpr (takes_context<Load, K>) {
+                    context_.keep(found);
+                }
+                if (found && mode_.reads) {
                     flight = use(self, j, std::move(flight), std::move(*found));
                 }
                 if (!flight) {
@@ -243,8 +251,7 @@ public:
                 self.finish(*flight, std::move(result), [] {});
                 co_return;
             }
-            auto stamps = self.stamp(context_, options_, took);
-            result.created = stamps.created;
+            auto stamps = settle(self, result, took);
             auto fresh = make_entry(self, *result.value, stamps);
             self.put_down(*flight, std::move(result));
             co_await store_loaded(self, *flight, std::move(fresh), stamps.keep_older, mode_.renews);
@@ -253,6 +260,22 @@ public:
     }
 
 private:
+    [[nodiscard]] static std::optional<entry<V>> alive(const State& self, std::optional<entry<V>> found) {
+        if (found && self.judge(*found, {}) == standing::dead) {
+            found.reset();
+        }
+        return found;
+    }
+
+    /// What becomes of a value that was brought.
+    [[nodiscard]] typename State::stamps settle(State& self, outcome& result, std::chrono::nanoseconds took) {
+        context_.amend(result);
+        auto stamps = self.stamp(context_, options_, took);
+        result.created = stamps.created;
+        result.details = stamps.details;
+        return stamps;
+    }
+
     /// A flight of a job's own, to renew what another flight of it has found.
     struct renewal : flight_request {
         renewal(job& j, const typename State::flight_type& f, std::unique_ptr<entry<V>> of)
@@ -272,8 +295,8 @@ private:
         }
     };
 
-    /// What an asynchronous backend has for the key: ends the flight with it, if it will do. The flight to
-    /// load for is returned: this one, another one that renews what was found, or null for none.
+    /// What an asynchronous backend has for the key, alive: ends the flight with it, if it will do. The
+    /// flight to load for is returned: this one, another one that renews what was found, or null for none.
     [[nodiscard]] typename State::flight_ptr use(State& self, job& j, typename State::flight_ptr flight,
                                                  entry<V> found) {
         const auto is = self.judge(found, self.freshness.demand_of(options_));
@@ -282,9 +305,7 @@ private:
             is == standing::fresh ||
             (mode_.serves_stale && (is == standing::revalidate || (is == standing::if_error && held_back)));
         if (!serves) {
-            if (is != standing::dead) {
-                self.put_older(*flight, std::make_unique<entry<V>>(std::move(found)));
-            }
+            self.put_older(*flight, std::make_unique<entry<V>>(std::move(found)));
             return flight;
         }
         const bool is_stale = is != standing::fresh;
@@ -327,7 +348,7 @@ private:
     const load_options options_;
     load_mode mode_;
     lookup_tally<State> tally_;
-    load_context context_;
+    [[no_unique_address]] context context_;
     typename State::timer_clock::time_point begun_{};
 };
 

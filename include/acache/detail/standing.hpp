@@ -17,10 +17,14 @@ namespace acache::detail {
 struct stale_windows {
     std::chrono::nanoseconds while_revalidate{0};
     std::chrono::nanoseconds if_error{0};
+    /// For no reader, but for loaders that ask what has changed since.
+    std::chrono::nanoseconds to_compare{0};
 
+    /// Stale entries are served.
+    [[nodiscard]] bool serve() const noexcept { return std::max(while_revalidate, if_error).count() > 0; }
     /// How long after its freshness an entry is to be kept.
     [[nodiscard]] std::chrono::nanoseconds longest() const noexcept {
-        return std::max(while_revalidate, if_error);
+        return std::max({while_revalidate, if_error, to_compare});
     }
 };
 

@@ -10,8 +10,10 @@
 #include <atomic>
 #include <cstddef>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace acache::detail {
 
@@ -52,6 +54,18 @@ public:
     [[nodiscard]] tag_ptr find_or_add(std::string_view name) {
         const std::lock_guard lock{mutex_};
         return at(name);
+    }
+
+    /// The tags of these names, as a load that began then has them; it has to be under way still.
+    [[nodiscard]] std::vector<tagging> taggings(const std::vector<std::string>& names, tag_stamp began) {
+        std::vector<tagging> result;
+        if (!names.empty()) {
+            result.reserve(names.size());
+            for (const auto& name : names) {
+                result.push_back({find_or_add(name), began});
+            }
+        }
+        return result;
     }
 
     /// Whatever has the tag, or will, and began before now is invalid. O(1), amortised.

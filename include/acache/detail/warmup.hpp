@@ -59,11 +59,31 @@ public:
         requires std::constructible_from<Loader, L>
     explicit shared_loader(L&& loader) : loader_(std::make_shared<Loader>(std::forward<L>(loader))) {}
 
-    [[nodiscard]] auto operator()(std::size_t) const {
-        return [loader = loader_]<class K>(load_context& context, const K& key) {
-            return call_loader(*loader, context, key);
-        };
-    }
+    class one {
+    public:
+        explicit one(std::shared_ptr<Loader> loader) : loader_(std::move(loader)) {}
+
+        template <class K>
+            requires(!takes_context<Loader, K>)
+        auto operator()(const K& key) {
+            return call_function(*loader_, key);
+        }
+        template <class K>
+            requires std::invocable<Loader&, load_context&, const K&>
+        auto operator()(load_context& context, const K& key) {
+            return std::invoke(*loader_, context, key);
+        }
+        auto operator()(load_context& context)
+            requires std::invocable<Loader&, load_context&>
+        {
+            return std::invoke(*loader_, context);
+        }
+
+    private:
+        std::shared_ptr<Loader> loader_;
+    };
+
+    [[nodiscard]] one operator()(std::size_t) const { return one(loader_); }
 
 private:
     std::shared_ptr<Loader> loader_;
