@@ -100,28 +100,15 @@ TEMPLATE_TEST_CASE("C11 C14 a load under way when its key is expired stores noth
     CHECK(w.get("a") == 2);
 }
 
-TEMPLATE_TEST_CASE("C20 a key that was set or invalidated is not held back for the failures before", "",
-                   over_memory, over_script) {
+TEMPLATE_TEST_CASE("C20 a key that was set is not held back for the failures before", "", over_memory,
+                   over_script) {
     world<TestType> w({.ttl = 10s, .stale_while_revalidate = 100s, .refresh_backoff = 60s});
-    const auto fail_a_refresh = [&] {
-        manual_clock::advance(12s);
-        w.src.fail_next(std::runtime_error("the source is down"));
-        REQUIRE_FALSE(w.call(w.get_or_load("a")).failed());
-    };
     REQUIRE(w.call(w.get_or_load("a")).value() == 1);
-    fail_a_refresh();
+    manual_clock::advance(12s);
+    w.src.fail_next(std::runtime_error("the source is down"));
+    REQUIRE(w.call(w.get_or_load("a")).value() == 1);
     REQUIRE(w.src.starts() == 2);
-    SECTION("set") {
-        REQUIRE(w.call(w.cache->set("a", 50)).done());
-    }
-    SECTION("invalidate") {
-        REQUIRE(w.call(w.cache->invalidate("a")).done());
-        REQUIRE_FALSE(w.call(w.get_or_load("a")).failed());
-    }
-    SECTION("clear") {
-        REQUIRE(w.call(w.cache->clear()).done());
-        REQUIRE_FALSE(w.call(w.get_or_load("a")).failed());
-    }
+    REQUIRE(w.call(w.cache->set("a", 50)).done());
     const auto starts = w.src.starts();
     manual_clock::advance(12s);
     CHECK_FALSE(w.call(w.get_or_load("a")).failed());

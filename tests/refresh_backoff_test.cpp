@@ -57,7 +57,7 @@ TEST_CASE("C20 each key has a delay of its own, until it is forgotten") {
     CHECK_FALSE(backoff.held_back(1, start));
     backoff.failed(1, start);
     CHECK(held_for(backoff, 1, start) <= 1s); // begins anew
-    backoff.forget_all();
+    backoff.forget(1);
     CHECK_FALSE(backoff.held_back(1, start));
     CHECK(backoff.size() == 0);
 }

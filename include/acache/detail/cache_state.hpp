@@ -269,7 +269,7 @@ private:
         auto names = tags.taggings(said.tags(), context.began());
         if (older != nullptr && names.empty()) {
             for (const auto& t : older->tags) {
-                names.push_back({t.of, t.invalid() ? t.began : context.began()});
+                names.push_back({t.of, context.began()});
             }
         }
         const std::string_view old_version = older != nullptr ? older->validator : std::string_view{};

@@ -130,7 +130,6 @@ asio::awaitable<bool> invalidate(std::shared_ptr<State> self, Key kept) {
     auto& store = self->stored();
     const auto& query = query_of(kept);
     const std::size_t hash = store.hash(query);
-    self->backoff.forget(hash);
     if constexpr (State::synchronous) {
         const auto removed = self->fence(hash, query, [&](bool) { return store.erase(query, hash); });
         co_return static_cast<bool>(removed);
@@ -184,7 +183,6 @@ asio::awaitable<std::size_t> invalidate_if(std::shared_ptr<State> self, Chosen c
             return there.has_value();
         });
         count += removed && static_cast<bool>(*removed) ? 1 : 0;
-        self->backoff.forget(hash);
     }
     co_return count;
 }
@@ -201,7 +199,6 @@ template <class State>
 asio::awaitable<void> clear(std::shared_ptr<State> self) {
     self->admit(co_await asio::this_coro::executor);
     auto& store = self->stored();
-    self->backoff.forget_all();
     if constexpr (State::synchronous) {
         self->fence_all();
         const auto removed = kept_result([&] { return store.backend().clear(); });

@@ -45,9 +45,10 @@ template <class V, bool wanted>
 class loader_context {
 public:
     template <class Load, class K>
-    [[nodiscard]] auto call(Load& load, tag_table&, const K& key) {
+    [[nodiscard]] auto call(Load& load, const K& key) {
         return call_function(load, key);
     }
+    static void begin(const tag_table&) noexcept {}
     template <class Outcome>
     static void amend(const Outcome&) noexcept {}
     [[nodiscard]] static const load_context& said() noexcept { return nothing; }
@@ -61,12 +62,13 @@ private:
 template <class V>
 class loader_context<V, true> {
 public:
-    /// What is stored under the key, if it is not dead. Before `call`.
+    /// The load begins, in the order of invalidations. Before anything else.
+    void begin(tag_table& tags) { tagging_.emplace(tags); }
+    /// What is stored under the key, if it is not dead.
     void keep(std::optional<entry<V>> older) { older_.keep(std::move(older)); }
 
     template <class Load, class K>
-    [[nodiscard]] auto call(Load& load, tag_table& tags, const K& key) {
-        tagging_.emplace(tags);
+    [[nodiscard]] auto call(Load& load, const K& key) {
         older_.show_to(said_);
         if constexpr (std::invocable<Load&, load_context&, const K&>) {
             return std::invoke(load, said_, key);
@@ -84,7 +86,7 @@ public:
     }
     [[nodiscard]] const load_context& said() const noexcept { return said_; }
     [[nodiscard]] const entry_details* older() const noexcept { return older_.details(); }
-    /// When the loader was called, in the order of invalidations.
+    /// When the load began.
     [[nodiscard]] tag_stamp began() const noexcept { return tagging_->began(); }
 
 private:

@@ -59,11 +59,6 @@ public:
         delays_.erase(hash);
         count_.store(delays_.size(), std::memory_order_relaxed);
     }
-    void forget_all() {
-        const std::lock_guard lock{mutex_};
-        delays_.clear();
-        count_.store(0, std::memory_order_relaxed);
-    }
 
     /// How many keys are remembered.
     [[nodiscard]] std::size_t size() const noexcept { return count_.load(std::memory_order_relaxed); }

@@ -180,8 +180,7 @@ public:
     /// work and gives that awaitable, and `done` ends it, so that no coroutine stands between.
     static constexpr bool loads_only =
         State::synchronous &&
-        std::same_as<decltype(std::declval<context&>().call(std::declval<Load&>(), std::declval<tag_table&>(),
-                                                            std::declval<const K&>())),
+        std::same_as<decltype(std::declval<context&>().call(std::declval<Load&>(), std::declval<const K&>())),
                      asio::awaitable<V>>;
 
     [[nodiscard]] auto call(job& j) {
@@ -192,10 +191,11 @@ public:
         self.count(counter::early_refreshes, mode_.early ? 1 : 0);
         const auto& flight = *j.flights.front();
         if constexpr (State::synchronous && takes_context<Load, K>) {
+            context_.begin(self.tags);
             context_.keep(alive(self, self.stored().get(flight.key, flight.hash)));
         }
         begun_ = State::timer_clock::now();
-        return context_.call(load_, self.tags, flight.key);
+        return context_.call(load_, flight.key);
     }
 
     void done(job& j, outcome result)
@@ -225,6 +225,7 @@ public:
         } else {
             auto& self = static_cast<State&>(j.group());
             typename State::flight_ptr flight = j.flights.front();
+            context_.begin(self.tags);
             if (mode_.reads || takes_context<Load, K>) {
                 if (!self.stored().erasures.idle()) {
                     co_await wait_for_erasures(self, flight->hash);
