@@ -441,7 +441,7 @@ TEST_CASE("metrics are a snapshot, and a page for Prometheus") {
     acache::async_cache<std::string, user> cache{context, {.name = "users"}};
     // [metrics]
     acache::cache_metrics m = cache.metrics();
-    double ratio = m.hit_ratio(); // of m.hits, m.misses, m.coalesced
+    double ratio = m.hit_ratio(); // of m.hits, m.stale_hits, m.misses, m.coalesced
 
     std::string page; // to be answered as acache::prometheus_content_type
     acache::write_prometheus(page, cache.name(), m);
@@ -800,6 +800,94 @@ TEST_CASE("a value says how long it lives") {
     manual_clock::advance(1s);
     (void)steps.run(get_token("read"));
     CHECK(requests == 2);
+}
+
+TEST_CASE("stale values are served where the options let them") {
+    asio::io_context context;
+    stepper steps(context);
+    database db;
+    // [stale]
+    acache::async_cache<std::string, user> cache{
+        context,
+        {.ttl = 60s,
+         .stale_while_revalidate = 30s, // served, and renewed meanwhile
+         .stale_if_error = 10min,       // served if the source is down
+         .early_refresh = 1,            // renewed before it is stale
+         .ttl_jitter = 0.1,
+         .soft_timeout = 50ms}};
+    // [/stale]
+    auto get_user = cache.cached("user:{}", [&db](std::int64_t id) { return db.find(id); });
+    CHECK(steps.run(get_user(42)).name == "user 42");
+    CHECK(steps.run(get_user.expire(42)));
+    auto again = steps.run(get_user.lookup(42));
+    CHECK(again.value.name == "user 42");
+    CHECK(again.source == acache::lookup_source::stale);
+}
+
+TEST_CASE("a tag removes what belongs together") {
+    asio::io_context context;
+    stepper steps(context);
+    database db;
+    acache::async_cache<std::string, user> cache{context};
+    // [tags]
+    auto get_member = cache.cached(
+        "member:{}", [&db](acache::load_context& load, std::int64_t id) -> asio::awaitable<user> {
+            user found = co_await db.find(id);
+            load.tag("org:" + std::to_string(found.id % 10));
+            co_return found;
+        });
+
+    auto close_org = [&](std::int64_t org) -> asio::awaitable<void> {
+        co_await cache.invalidate_tag("org:" + std::to_string(org));
+    };
+    // [/tags]
+    for (const std::int64_t id : {12, 22, 13}) {
+        (void)steps.run(get_member(id));
+    }
+    steps.run(close_org(2));
+    CHECK(!get_member.try_get(12));
+    CHECK(!get_member.try_get(22));
+    CHECK(get_member.try_get(13));
+}
+
+using page = std::string;
+
+struct response {
+    int status;
+    std::string etag;
+    page body;
+};
+
+TEST_CASE("a loader asks whether a value has changed") {
+    asio::io_context context;
+    stepper steps(context);
+    int sent = 0;
+    auto fetch = [&](std::string path, std::string_view etag) -> asio::awaitable<response> {
+        if (etag == "v1") {
+            co_return response{304, {}, {}};
+        }
+        ++sent;
+        co_return response{200, "v1", "the page " + path};
+    };
+    // [not modified]
+    acache::async_cache<std::string, page> pages{context, {.ttl = 10s, .keep_stale = 1h}};
+    auto get_page =
+        pages.cached("page:{}", [&](acache::load_context& load, std::string path) -> asio::awaitable<page> {
+            response answer = co_await fetch(path, load.stale_validator()); // If-None-Match
+            if (answer.status == 304) {
+                load.not_modified(); // the stored page is fresh again, whatever is returned here
+                co_return page{};
+            }
+            load.validator(answer.etag);
+            co_return answer.body;
+        });
+    // [/not modified]
+    CHECK(steps.run(get_page("/")) == "the page /");
+    CHECK(steps.run(get_page.expire("/")));
+    CHECK(!get_page.try_get("/"));
+    CHECK(steps.run(get_page("/")) == "the page /");
+    CHECK(get_page.try_get("/") == "the page /");
+    CHECK(sent == 1);
 }
 
 TEST_CASE("many keys in one look-up") {
