@@ -6,6 +6,8 @@
 #include <acache/detail/atomic_histogram.hpp>
 #include <acache/detail/checks.hpp>
 #include <acache/detail/counters.hpp>
+#include <acache/detail/failed_load.hpp>
+#include <acache/detail/failure_memory.hpp>
 #include <acache/detail/flight_group.hpp>
 #include <acache/detail/freshness_policy.hpp>
 #include <acache/detail/keys.hpp>
@@ -55,6 +57,9 @@ public:
     using typename group::job_ptr;
     using typename group::outcome_type;
 
+    using failures_type =
+        failure_memory<K, typename store_type::hasher, typename store_type::key_equal, clock_type>;
+
     static constexpr bool synchronous = store_type::synchronous;
 
     /// `keeps` is false where nothing is ever to be stored: flights and their callers then do without the
@@ -62,7 +67,8 @@ public:
     cache_state(asio::any_io_executor executor, Backend backend, const cache_options& options,
                 std::size_t shards = 16, bool keeps = true)
         : group(std::move(executor), settings_of(options, shards)), freshness(options),
-          backoff(options.refresh_backoff, options.refresh_backoff_max), store_(std::move(backend)),
+          backoff(options.refresh_backoff, options.refresh_backoff_max),
+          failures(options.capacity == unbounded ? cache_options{}.capacity : options.capacity), store_(std::move(backend)),
           name_(options.name), keeps_(keeps), anchor_(state_anchor::take(this)) {}
     ~cache_state() override { anchor_.give_back(); }
 
@@ -87,6 +93,7 @@ public:
     [[nodiscard]] cache_metrics metrics() const {
         cache_metrics m;
         counters_.read_into(m);
+        failures.tidy();
         m.load_time = load_time_.snapshot();
         const auto held = store_.metrics();
         m.removals = held.removals;
@@ -162,6 +169,43 @@ public:
         return age < age.zero() ? age.zero() : age;
     }
 
+    /// What becomes of the error that a load has ended with.
+    [[nodiscard]] failure_fate fate_of(const std::exception_ptr& error, const load_options& options) const {
+        switch (kind_of(error)) {
+        case failure_kind::answer:
+            return {true, freshness.negative_ttl(options)};
+        case failure_kind::trouble:
+            return {false, failures.lasts(error)};
+        default:
+            return {};
+        }
+    }
+    /// Under the lock of the key's flights, so that what fences the flight comes before or after.
+    void remember(const flight_type& flight, const std::exception_ptr& error, const failure_fate& fate,
+                  typename failures_type::removed& displaced) {
+        if (fate.length && keeps_) {
+            failures.remember(flight.key, {error, fate.is_answer}, *fate.length, displaced);
+        }
+    }
+
+    /// Whatever fences the flight of a key also makes its failure be forgotten; see `flight_table::fence`.
+    template <class Q, class Write>
+    auto fence(std::size_t hash, const Q& key, Write write) {
+        typename failures_type::removed forgotten;
+        return group::fence(hash, key, [&](bool was) {
+            failures.forget(key, forgotten);
+            return write(was);
+        });
+    }
+    template <class Q>
+    bool fence(std::size_t hash, const Q& key) {
+        return fence(hash, key, [](bool was) { return was; });
+    }
+    void fence_all() {
+        group::fence_all();
+        failures.forget_all();
+    }
+
     /// What is known of the key without suspending, an expired entry taken for none.
     template <class Q>
     [[nodiscard]] local_answer<V> ask(const Q& query, std::size_t hash) {
@@ -207,6 +251,8 @@ public:
     const freshness_policy freshness;
     /// Keys whose refreshes have failed lately.
     refresh_backoff backoff;
+    /// Keys whose loads have ended in an error that is told to later callers.
+    failures_type failures;
 
     void context_gone(asio::execution_context& context) override {
         store_.turns.discard_waiters_of(context);
@@ -224,6 +270,16 @@ private:
 
     void on_timeout(std::size_t keys) override { count(counter::load_failures, keys); }
     void on_overload(std::size_t keys) override { count(counter::overloaded, keys); }
+    std::size_t fail_late(job& j, const std::exception_ptr& error) override {
+        const auto fate = fate_of(error, {});
+        std::size_t failed = 0;
+        for (const auto& f : j.flights) {
+            outcome_type outcome;
+            outcome.error = error;
+            failed += finish_failed(*this, *f, std::move(outcome), fate) ? 1 : 0;
+        }
+        return failed;
+    }
 
     store_type store_;
     counters counters_;
