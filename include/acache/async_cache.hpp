@@ -115,8 +115,8 @@ public:
     /// Has the errors of loads remembered for which `lasts(error)` says how long, as `negative_ttl` has "not
     /// found": until then, callers of that key whom no value can be given get that same exception, without a
     /// load. `lasts` is called as `(const std::exception_ptr&)` and returns a `std::optional` of a duration;
-    /// empty, or not positive, for errors that are not to be remembered, and so is one that it throws at. It is
-    /// not asked about cancellations, nor about the library's own errors but for `errc::load_timeout`.
+    /// empty, or not positive, for errors that are not to be remembered, and so is one that it throws at. It
+    /// is not asked about cancellations, nor about the library's own errors but for `errc::load_timeout`.
     ///
     /// To be called before any other operation, by one thread alone; `lasts` itself is called by any.
     template <class Lasts>
@@ -151,10 +151,11 @@ public:
     /// awaitable of what makes a `V`, or of a `std::optional<V>`. Many callers of one key make one call.
     ///
     /// Errors: what the loader throws, to each caller of that flight, and nothing is stored;
-    /// `errc::not_found` where it returns an empty optional, which as if thrown removes what is stored, and is
-    /// remembered for `negative_ttl`; `errc::load_timeout`; `errc::overloaded` where too many loads wait; `errc::recursive_load` where the
-    /// loader asks for its own key; `errc::closed`; what copying the value throws. Cancellation: the caller
-    /// alone leaves; with the last one the load is cancelled, unless `finish_abandoned_loads`.
+    /// `errc::not_found` where it returns an empty optional, which as if thrown removes what is stored, and
+    /// is remembered for `negative_ttl`; `errc::load_timeout`; `errc::overloaded` where too many loads wait;
+    /// `errc::recursive_load` where the loader asks for its own key; `errc::closed`; what copying the value
+    /// throws. Cancellation: the caller alone leaves; with the last one the load is cancelled, unless
+    /// `finish_abandoned_loads`.
     template <class Q = K, class Loader>
         requires detail::key_for<Q, K, hasher>
     [[nodiscard]] boost::asio::awaitable<V> get_or_load(Q&& key, Loader&& loader) {
@@ -181,7 +182,8 @@ public:
     }
 
     /// Loads now, whatever is stored, and joins no load that began before. A failure throws and keeps the
-    /// old entry, but for `errc::not_found`, which removes it. A load that was under way goes on for its callers and stores nothing.
+    /// old entry, but for `errc::not_found`, which removes it. A load that was under way goes on for its
+    /// callers and stores nothing.
     template <class Q = K, class Loader>
         requires detail::key_for<Q, K, hasher>
     [[nodiscard]] boost::asio::awaitable<V> refresh(Q&& key, Loader&& loader, load_options options = {}) {

@@ -52,9 +52,9 @@ public:
     [[nodiscard]] std::size_t hash() const noexcept { return hash_; }
     [[nodiscard]] const Query& query() const noexcept { return query_; }
     [[nodiscard]] bool may_answer() const noexcept {
-        return !mode_.replaces && (self_.freshness.renews_early() || options_.max_age ||
-                                   self_.freshness.windows(options_).longest().count() > 0 ||
-                                   !self_.failures.empty());
+        return !mode_.replaces &&
+               (self_.freshness.renews_early() || options_.max_age ||
+                self_.freshness.windows(options_).longest().count() > 0 || !self_.failures.empty());
     }
     [[nodiscard]] bool replaces(const typename State::flight_type& flight) const noexcept {
         return mode_.replaces ||
@@ -204,7 +204,7 @@ private:
             return;
         }
         const bool may_stand_in = !remembered->is_answer && mode_.serves_stale &&
-                                  self_.freshness.windows(options_).if_error.count() > 0;
+                                  self_.freshness.windows(options_).longest().count() > 0;
         if (may_stand_in && there &&
             self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
             stale_ = true;

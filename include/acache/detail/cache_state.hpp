@@ -68,8 +68,8 @@ public:
                 std::size_t shards = 16, bool keeps = true)
         : group(std::move(executor), settings_of(options, shards)), freshness(options),
           backoff(options.refresh_backoff, options.refresh_backoff_max),
-          failures(options.capacity == unbounded ? cache_options{}.capacity : options.capacity), store_(std::move(backend)),
-          name_(options.name), keeps_(keeps), anchor_(state_anchor::take(this)) {}
+          failures(options.capacity == unbounded ? cache_options{}.capacity : options.capacity),
+          store_(std::move(backend)), name_(options.name), keeps_(keeps), anchor_(state_anchor::take(this)) {}
     ~cache_state() override { anchor_.give_back(); }
 
     [[nodiscard]] state_ref<cache_state> ref() const noexcept { return state_ref<cache_state>(anchor_); }

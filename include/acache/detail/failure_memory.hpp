@@ -31,8 +31,9 @@ struct remembered_failure {
 /// in this process whatever those are kept in. It is made when it is first needed; until then all of this is
 /// a look at a pointer.
 ///
-/// Thread-safe, but for `remember_errors`. What is forgotten or displaced goes into a `removed` that the caller
-/// has, so that no exception is destroyed under a lock of his. To forget too much costs a load, no more.
+/// Thread-safe, but for `remember_errors`. What is forgotten or displaced goes into a `removed` that the
+/// caller has, so that no exception is destroyed under a lock of his. To forget too much costs a load, no
+/// more.
 template <class K, class Hash, class KeyEqual, class Clock>
 class failure_memory {
     using backend = memory_backend<K, remembered_failure, Hash, KeyEqual, turnstile, Clock>;
@@ -91,10 +92,11 @@ public:
         auto& failures = made().failures;
         const auto now = Clock::now();
         const auto until = saturating_add(now, length);
-        displaced.emplace(failures.set(
-            key,
-            entry<remembered_failure>(std::move(failure), entry_stamps{now, until, until}, std::move(details)),
-            failures.hash(key)));
+        displaced.emplace(
+            failures.set(key,
+                         entry<remembered_failure>(std::move(failure), entry_stamps{now, until, until},
+                                                   std::move(details)),
+                         failures.hash(key)));
     }
 
     template <class Q>

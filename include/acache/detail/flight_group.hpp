@@ -258,7 +258,9 @@ private:
         j.board().cancel(j);
     }
     /// Ends the flights of a job that has timed out, and says how many those were.
-    virtual std::size_t fail_late(job& j, const std::exception_ptr& error) { return this->fail_all(j, error); }
+    virtual std::size_t fail_late(job& j, const std::exception_ptr& error) {
+        return this->fail_all(j, error);
+    }
     /// Loads of so many keys have timed out.
     virtual void on_timeout(std::size_t) {}
     /// Loads of so many keys were refused.

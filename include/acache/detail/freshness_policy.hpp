@@ -23,8 +23,8 @@ public:
     /// Throws `std::invalid_argument`.
     explicit freshness_policy(const cache_options& options)
         : ttl_(options.ttl), windows_{options.stale_while_revalidate, options.stale_if_error},
-          negative_ttl_(options.negative_ttl),
-          soft_timeout_(options.soft_timeout), early_(options.early_refresh), jitter_(options.ttl_jitter) {
+          negative_ttl_(options.negative_ttl), soft_timeout_(options.soft_timeout),
+          early_(options.early_refresh), jitter_(options.ttl_jitter) {
         check_positive(ttl_, "ttl");
         check_not_negative(windows_.while_revalidate, "stale_while_revalidate");
         check_not_negative(windows_.if_error, "stale_if_error");
