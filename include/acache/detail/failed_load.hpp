@@ -15,8 +15,11 @@
 
 namespace acache::detail {
 
-[[nodiscard]] inline std::exception_ptr not_found() {
-    return std::make_exception_ptr(boost::system::system_error(errc::not_found));
+/// One exception for all, which also makes it cheap to recognise: a batch may have many.
+[[nodiscard]] inline const std::exception_ptr& not_found() {
+    static const std::exception_ptr shared =
+        std::make_exception_ptr(boost::system::system_error(errc::not_found));
+    return shared;
 }
 
 /// Of what kind the error of a load is.
@@ -27,6 +30,9 @@ enum class failure_kind {
 };
 
 [[nodiscard]] inline failure_kind kind_of(const std::exception_ptr& error) {
+    if (error == not_found()) {
+        return failure_kind::answer;
+    }
     try {
         std::rethrow_exception(error);
     } catch (const boost::system::system_error& e) {
