@@ -125,6 +125,22 @@ TEMPLATE_TEST_CASE("a value that was not modified keeps its tags, where none are
     CHECK(src.s->saw.back() == std::nullopt); // a dead entry is not shown
 }
 
+TEMPLATE_TEST_CASE("a loader of optional values may return an empty one with not_modified", "", over_memory,
+                   over_script) {
+    world<TestType> w(comparing);
+    const auto loader = [](acache::load_context& context) -> asio::awaitable<std::optional<int>> {
+        if (context.stale<int>() != nullptr) {
+            context.not_modified();
+            co_return std::nullopt;
+        }
+        co_return 1;
+    };
+    REQUIRE(w.call(w.cache->get_or_load("a", loader)).value() == 1);
+    manual_clock::advance(12s);
+    CHECK(w.call(w.cache->get_or_load("a", loader)).value() == 1);
+    CHECK(w.get("a") == 1);
+}
+
 TEMPLATE_TEST_CASE("C15 not modified does not help an entry whose tag is invalidated meanwhile", "",
                    over_memory, over_script) {
     world<TestType> w(comparing);

@@ -168,4 +168,16 @@ TEST_CASE("C11 a predicate of values fences all loads, whose values nobody knows
     CHECK(!w.get("a"));
 }
 
+TEST_CASE("remembered failures go with the keys that a predicate picks") {
+    world<over_memory> w({.negative_ttl = 100s});
+    for (const auto* key : {"user:1", "org:1"}) {
+        w.src.fail_next(boost::system::system_error(errc::not_found));
+        REQUIRE(w.call(w.get_or_load(key)).code() == errc::not_found);
+    }
+    const auto is_user = [](const std::string& key) { return key.starts_with("user:"); };
+    REQUIRE(w.call(w.cache->invalidate_if(is_user)).value() == 0);
+    CHECK(w.call(w.get_or_load("org:1")).code() == errc::not_found);
+    CHECK(w.call(w.get_or_load("user:1")).value() == 3);
+}
+
 } // namespace

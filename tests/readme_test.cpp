@@ -965,20 +965,49 @@ TEST_CASE("that there is no value can be remembered") {
     stepper steps(context);
     database db;
     // [absent]
-    acache::async_cache<std::string, std::optional<user>> cache{context, {.ttl = 60s}};
-    auto find_user = cache.cached(
-        "user:{}",
-        [&db](acache::load_context& load, std::int64_t id) -> asio::awaitable<std::optional<user>> {
-            std::optional<user> found = co_await db.find_if_any(id);
-            if (!found) {
-                load.ttl(5s); // it may be there soon
+    acache::async_cache<std::string, user> cache{context, {.ttl = 60s, .negative_ttl = 5s}};
+    auto find_user = cache.cached("user:{}", [&db](std::int64_t id) {
+        return db.find_if_any(id); // an awaitable of std::optional<user>
+    });
+    auto name_of = [&](std::int64_t id) -> asio::awaitable<std::string> {
+        try {
+            user found = co_await find_user(id);
+            co_return found.name;
+        } catch (const boost::system::system_error& error) {
+            if (error.code() != acache::errc::not_found) {
+                throw;
             }
-            co_return found;
-        });
+        }
+        co_return "nobody";
+    };
     // [/absent]
-    CHECK(!steps.run(find_user(5000)));
-    CHECK(!steps.run(find_user(5000)));
+    CHECK(steps.run(name_of(5000)) == "nobody");
+    CHECK(steps.run(name_of(5000)) == "nobody");
     CHECK(db.queries == 1);
+    CHECK(cache.metrics().negative_hits == 1);
+    CHECK(steps.run(name_of(42)) != "nobody");
+}
+
+TEST_CASE("errors can be remembered") {
+    asio::io_context context;
+    stepper steps(context);
+    database db;
+    acache::async_cache<std::string, user> cache{context};
+    // [remembered errors]
+    cache.remember_errors([](const std::exception_ptr& error) -> std::optional<std::chrono::seconds> {
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::invalid_argument&) {
+            return 60s; // the same call will fail the same way
+        } catch (...) {
+            return std::nullopt;
+        }
+    });
+    // [/remembered errors]
+    auto get_user = cache.cached("user:{}", [&db](std::int64_t id) { return db.find(id); });
+    CHECK_THROWS_AS(steps.run(get_user(-1)), std::invalid_argument);
+    CHECK_THROWS_AS(steps.run(get_user(-1)), std::invalid_argument);
+    CHECK(cache.metrics().loads == 1);
 }
 
 TEST_CASE("a loader that captures has a name") {

@@ -227,6 +227,36 @@ TEMPLATE_TEST_CASE("tags of wrapped functions, refreshes and warm-ups hold as we
     CHECK(w.get("user:2") == 2);
 }
 
+TEMPLATE_TEST_CASE("C15 a remembered failure goes with the tags that its loader gave", "", over_memory,
+                   over_script) {
+    tagged_world<TestType> w({.negative_ttl = 100s});
+    const auto fails = [&] {
+        w.src.fail_next(boost::system::system_error(errc::not_found));
+        return w.call(w.load("a")).code();
+    };
+    REQUIRE(fails() == errc::not_found);
+    CHECK(w.call(w.load("a")).code() == errc::not_found);
+    CHECK(w.src.starts() == 1);
+    w.invalidate_tag("org:8");
+    CHECK(w.call(w.load("a")).code() == errc::not_found);
+    w.invalidate_tag("org:7");
+    CHECK(w.call(w.load("a")).value() == 2);
+}
+
+TEMPLATE_TEST_CASE("C14 C15 a failure is not told to who joined after the invalidation of its tag", "",
+                   over_memory, over_script) {
+    tagged_world<TestType> w({.negative_ttl = 100s});
+    w.src.hold();
+    w.src.fail_next(boost::system::system_error(errc::not_found));
+    auto before = w.call(w.load("a"));
+    w.invalidate_tag("org:7");
+    auto after = w.call(w.load("a"));
+    w.let_loads_end();
+    CHECK(before.code() == errc::not_found);
+    CHECK(after.value() == 2);
+    CHECK(w.get("a") == 2);
+}
+
 TEMPLATE_TEST_CASE("an invalidation of tags is refused by a closed cache", "", over_memory, over_script) {
     tagged_world<TestType> w;
     REQUIRE(w.call(w.cache->close()).done());

@@ -27,6 +27,7 @@
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -111,6 +112,19 @@ public:
     [[nodiscard]] Backend& backend() noexcept { return state_->stored().backend(); }
     /// A snapshot of the counters. O(threads), not O(size).
     [[nodiscard]] cache_metrics metrics() const { return state_->metrics(); }
+    /// Has the errors of loads remembered for which `lasts(error)` says how long, as `negative_ttl` has "not
+    /// found": until then, callers of that key whom no value can be given get that same exception, without a
+    /// load. `lasts` is called as `(const std::exception_ptr&)` and returns a `std::optional` of a duration;
+    /// empty, or not positive, for errors that are not to be remembered, and so is one that it throws at. It
+    /// is not asked about cancellations, nor about the library's own errors but for `errc::load_timeout`.
+    ///
+    /// To be called before any other operation, by one thread alone; `lasts` itself is called by any.
+    template <class Lasts>
+        requires std::is_invocable_r_v<std::optional<std::chrono::nanoseconds>, const Lasts&,
+                                       const std::exception_ptr&>
+    void remember_errors(Lasts lasts) {
+        state_->failures.remember_errors(std::move(lasts));
+    }
     /// The loads under way, those that wait for their turn and those that were fenced included, in no order.
     /// A load whose callers have been given an error, of a timeout say, is not among them, though its loader
     /// may take a while to heed its cancellation. O(flights), which it locks out one by one, and not O(size).
@@ -134,12 +148,14 @@ public:
 
     /// The fresh value of `key`, or what `loader` brings, which is then stored. `loader` is called in the
     /// first form that fits: `(key)`, `()`, `(load_context&, key)`, `(load_context&)`; it returns an
-    /// awaitable of what makes a `V`. Many callers of one key make one call.
+    /// awaitable of what makes a `V`, or of a `std::optional<V>`. Many callers of one key make one call.
     ///
     /// Errors: what the loader throws, to each caller of that flight, and nothing is stored;
-    /// `errc::load_timeout`; `errc::overloaded` where too many loads wait; `errc::recursive_load` where the
-    /// loader asks for its own key; `errc::closed`; what copying the value throws. Cancellation: the caller
-    /// alone leaves; with the last one the load is cancelled, unless `finish_abandoned_loads`.
+    /// `errc::not_found` where it returns an empty optional, which as if thrown removes what is stored, and
+    /// is remembered for `negative_ttl`; `errc::load_timeout`; `errc::overloaded` where too many loads wait;
+    /// `errc::recursive_load` where the loader asks for its own key; `errc::closed`; what copying the value
+    /// throws. Cancellation: the caller alone leaves; with the last one the load is cancelled, unless
+    /// `finish_abandoned_loads`.
     template <class Q = K, class Loader>
         requires detail::key_for<Q, K, hasher>
     [[nodiscard]] boost::asio::awaitable<V> get_or_load(Q&& key, Loader&& loader) {
@@ -166,7 +182,8 @@ public:
     }
 
     /// Loads now, whatever is stored, and joins no load that began before. A failure throws and keeps the
-    /// old entry. A load that was under way goes on for its callers and stores nothing.
+    /// old entry, but for `errc::not_found`, which removes it. A load that was under way goes on for its
+    /// callers and stores nothing.
     template <class Q = K, class Loader>
         requires detail::key_for<Q, K, hasher>
     [[nodiscard]] boost::asio::awaitable<V> refresh(Q&& key, Loader&& loader, load_options options = {}) {
@@ -339,7 +356,8 @@ private:
     static void check_load() {
         static_assert(detail::loader<std::decay_t<Loader>, K, V>,
                       "acache: a loader is a coroutine function called as (key), (), (load_context&, key) or "
-                      "(load_context&), and returns a boost::asio::awaitable of what makes a V");
+                      "(load_context&), and returns a boost::asio::awaitable of what makes a V, or of a "
+                      "std::optional<V>");
         detail::check_awaitable_arguments<Q, Loader>();
     }
 

@@ -18,7 +18,8 @@ inline constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max()
 /// braced list at the call: `{.capacity = 100'000, .ttl = 60s}`.
 struct cache_options {
     /// Entries the default memory backend keeps. 0 stores nothing and still coalesces; `unbounded` has to
-    /// be named. A backend of one's own has its own capacity, and this is not looked at.
+    /// be named. A backend of one's own has its own capacity, and this is not looked at, but for
+    /// `negative_ttl`.
     std::size_t capacity = 10'000;
     /// How long an entry is served, from the end of its load; never expires if left out. Zero or negative
     /// is `std::invalid_argument`.
@@ -66,7 +67,9 @@ struct cache_options {
     /// expire together. From 0 to less than 1.
     double ttl_jitter = 0;
     /// How long it is remembered that the source has no value for a key: a loader has thrown
-    /// `errc::not_found`, or returned an empty `std::optional<V>`. Not at all if left out.
+    /// `errc::not_found`, or returned an empty `std::optional<V>`, or a batch function had nothing for the
+    /// key. Not at all if left out. Kept in this process, for at most `capacity` keys, or 10'000 where that
+    /// is `unbounded`.
     std::optional<std::chrono::nanoseconds> negative_ttl = std::nullopt;
     /// A caller who could have a stale value gets it after waiting so long for a load, which goes on.
     std::optional<std::chrono::nanoseconds> soft_timeout = std::nullopt;

@@ -2,6 +2,7 @@
 #ifndef ACACHE_DETAIL_BATCH_HPP
 #define ACACHE_DETAIL_BATCH_HPP
 
+#include <acache/detail/failed_load.hpp>
 #include <acache/detail/loader.hpp>
 #include <acache/error.hpp>
 
@@ -19,11 +20,6 @@
 #include <vector>
 
 namespace acache::detail {
-
-template <class R>
-inline constexpr bool is_optional = false;
-template <class T>
-inline constexpr bool is_optional<std::optional<T>> = true;
 
 template <class R>
 inline constexpr bool is_vector = false;
@@ -82,10 +78,6 @@ constexpr void check_batch_function() {
                   "that returns "
                   "a boost::asio::awaitable of std::vector<V>, std::vector<load_result<V>>, "
                   "std::vector<std::optional<V>> or a map from K to V");
-}
-
-[[nodiscard]] inline std::exception_ptr not_found() {
-    return std::make_exception_ptr(boost::system::system_error(errc::not_found));
 }
 
 /// One element of a batch's result as a `load_result`.

@@ -5,6 +5,7 @@
 #include <acache/detail/batch.hpp>
 #include <acache/detail/cache_read.hpp>
 #include <acache/detail/cache_state.hpp>
+#include <acache/detail/failed_load.hpp>
 #include <acache/detail/single_load.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -99,16 +100,22 @@ public:
         }
         if (failure) {
             self.count_load(j, begun, keys_.size());
-            self.fail_all(j, failure);
+            fail_whole(self, j, failure);
             co_return;
         }
         const auto failed =
             std::count_if(results.begin(), results.end(), [](const auto& r) { return r.has_error(); });
         const auto took = self.count_load(j, begun, static_cast<std::size_t>(failed));
-        co_await finish(self, results, took);
+        co_await finish(self, j, results, took);
     }
 
 private:
+    struct failed_key {
+        std::size_t at; // of the flight
+        std::exception_ptr error;
+        failure_fate fate;
+    };
+
     // Two flights have one key where the first was fenced before the batch was sent: they share a place in
     // it.
     void keep_wanted(State& self, job& j) {
@@ -172,7 +179,7 @@ private:
 
     // Over an asynchronous backend the flights end when all values are stored, and not each after its own:
     // callers who went on one by one would not meet again in one batch.
-    asio::awaitable<void> finish(State& self, std::vector<load_result<V>>& results,
+    asio::awaitable<void> finish(State& self, const job& j, std::vector<load_result<V>>& results,
                                  std::chrono::nanoseconds took) {
         const auto stamps = self.stamp(loader_context<V, false>(), options_, took);
         [[maybe_unused]] std::optional<wakeups::scope> waking;
@@ -180,18 +187,27 @@ private:
             self.begin_waking(waking);
         }
         std::vector<std::optional<entry<V>>> entries(State::synchronous ? 0 : flights_.size());
+        std::vector<failed_key> failures;
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             typename State::outcome_type outcome;
             outcome.created = stamps.created;
             take(results[place(i)], outcome);
+            failure_fate fate;
+            if (!outcome.error) {
+                self.failures.forget(flights_[i]->key);
+            } else if (!j.cancelled()) {
+                fate = self.fate_of(outcome.error, options_);
+            }
             if constexpr (!State::synchronous) {
                 if (!outcome.error) {
                     auto own = stamps;
                     entries[i] = make_entry(self, *outcome.value, own);
+                } else {
+                    failures.push_back({i, outcome.error, fate});
                 }
                 self.put_down(*flights_[i], std::move(outcome));
             } else if (outcome.error) {
-                self.finish(*flights_[i], std::move(outcome), [] {}, true);
+                finish_failed(self, *flights_[i], std::move(outcome), fate, true);
             } else {
                 store_and_finish(self, *flights_[i], std::move(outcome), stamps, true);
             }
@@ -202,11 +218,32 @@ private:
                     co_await store_loaded(self, *flights_[i], std::move(entries[i]), true);
                 }
             }
+            for (const auto& f : failures) {
+                if (f.fate.is_answer && self.keeps_stale(options_)) {
+                    co_await store_loaded(self, *flights_[f.at], std::nullopt, false);
+                }
+            }
+            for (const auto& f : failures) {
+                finish_failed_later(self, *flights_[f.at], f.error, f.fate);
+            }
             for (auto* flight : flights_) {
                 self.finish_loaded(*flight);
             }
         }
         co_return;
+    }
+
+    // Of no key is it known then that it has no value.
+    void fail_whole(State& self, job& j, const std::exception_ptr& error) const {
+        auto fate = j.cancelled() ? failure_fate{} : self.fate_of(error, options_);
+        if (fate.is_answer) {
+            fate = {};
+        }
+        for (const auto& f : j.flights) {
+            typename State::outcome_type outcome;
+            outcome.error = error;
+            finish_failed(self, *f, std::move(outcome), fate);
+        }
     }
 
     void take(load_result<V>& result, typename State::outcome_type& outcome) const {

@@ -46,10 +46,16 @@ public:
                 found_ = std::move(self_->ask(*key_, hash_).found());
             }
         }
-        if (found_ && !std::exchange(counted_, true)) {
-            self_->count(counter::hits);
+        if (!found_) {
+            if (auto remembered = self_->failures.find(*key_, std::nullopt)) {
+                error_ = std::move(remembered->error);
+            }
         }
-        return found_.has_value();
+        if ((found_ || error_) && !std::exchange(counted_, true)) {
+            self_->count(counter::hits);
+            self_->count(counter::negative_hits, error_ ? 1 : 0);
+        }
+        return found_ || error_;
     }
 
     template <class Make>
@@ -66,8 +72,13 @@ public:
         }
     }
     void launch(typename State::flight_type&) { batch_->launch(); }
-    /// The answer that `found` found.
-    [[nodiscard]] V& found_value() noexcept { return found_->value; }
+    /// The answer that `found` found. Throws the error that is remembered.
+    [[nodiscard]] V& found_value() {
+        if (error_) {
+            std::rethrow_exception(error_);
+        }
+        return found_->value;
+    }
     /// The request has neither found an answer nor a flight to wait for.
     void fail(std::exception_ptr error) { error_ = std::move(error); }
 

@@ -53,7 +53,7 @@ public:
     [[nodiscard]] const Query& query() const noexcept { return query_; }
     [[nodiscard]] bool may_answer() const noexcept {
         return !mode_.replaces && (self_.freshness.renews_early() || options_.max_age ||
-                                   self_.freshness.windows(options_).serve());
+                                   self_.freshness.windows(options_).serve() || !self_.failures.empty());
     }
     [[nodiscard]] bool replaces(const typename State::flight_type& flight) const noexcept {
         return mode_.replaces ||
@@ -61,13 +61,19 @@ public:
     }
 
     [[nodiscard]] bool found(const typename State::flight_type* flight) {
-        if (!mode_.replaces) {
-            if (auto there = stored(flight); there && answers(*there)) {
-                found_ = std::move(there);
-            }
+        if (mode_.replaces) {
+            return false;
         }
-        return found_.has_value();
+        auto there = stored(flight);
+        if (there && answers(*there)) {
+            found_ = std::move(there);
+        } else {
+            recall(std::move(there));
+        }
+        return found_ || failure_;
     }
+    /// The remembered failure that is the answer; null where it is another.
+    [[nodiscard]] const std::exception_ptr& failure() const noexcept { return failure_; }
     [[nodiscard]] bool renews() const noexcept { return renews_; }
     void keep_renewal(typename State::flight_ptr flight) noexcept { renewal_ = std::move(flight); }
     void launch_renewal() {
@@ -142,7 +148,13 @@ public:
             }
             self_.count(counter::stale_on_error);
         } else if (!joined_ && !late_) {
-            count(stale_ ? counter::stale_hits : counter::hits);
+            count(!failure_ && stale_ ? counter::stale_hits : counter::hits);
+            if (failure_) {
+                count(counter::negative_hits);
+            }
+        }
+        if (failure_) {
+            std::rethrow_exception(failure_);
         }
         return std::move(found_->value);
     }
@@ -191,6 +203,23 @@ private:
         }
     }
 
+    /// Looks for a remembered failure; a stale value that may take its place does.
+    void recall(std::optional<entry<V>> there) {
+        auto remembered = self_.failures.find(query_, options_.max_age);
+        if (!remembered) {
+            return;
+        }
+        const bool may_stand_in =
+            !remembered->is_answer && mode_.serves_stale && self_.freshness.windows(options_).serve();
+        if (may_stand_in && there &&
+            self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
+            stale_ = true;
+            found_ = std::move(there);
+        } else if (State::synchronous || !may_stand_in) {
+            failure_ = std::move(remembered->error);
+        } // else a flight is to look in the backend first
+    }
+
     /// Whether there is a value that is better than the flight's error.
     [[nodiscard]] bool rescued(const typename State::flight_type& flight) {
         if (mode_.replaces || !self_.freshness.windows(options_).serve() ||
@@ -214,6 +243,7 @@ private:
     const std::size_t hash_;
     /// The answer that needs no load.
     std::optional<entry<V>> found_;
+    std::exception_ptr failure_;
     bool stale_ = false;
     bool late_ = false;
     bool renews_ = false;

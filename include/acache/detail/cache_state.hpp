@@ -6,6 +6,8 @@
 #include <acache/detail/atomic_histogram.hpp>
 #include <acache/detail/checks.hpp>
 #include <acache/detail/counters.hpp>
+#include <acache/detail/failed_load.hpp>
+#include <acache/detail/failure_memory.hpp>
 #include <acache/detail/flight_group.hpp>
 #include <acache/detail/freshness_policy.hpp>
 #include <acache/detail/keys.hpp>
@@ -56,6 +58,9 @@ public:
     using typename group::job_ptr;
     using typename group::outcome_type;
 
+    using failures_type =
+        failure_memory<K, typename store_type::hasher, typename store_type::key_equal, clock_type>;
+
     static constexpr bool synchronous = store_type::synchronous;
 
     /// `keeps` is false where nothing is ever to be stored: flights and their callers then do without the
@@ -63,8 +68,9 @@ public:
     cache_state(asio::any_io_executor executor, Backend backend, const cache_options& options,
                 std::size_t shards = 16, bool keeps = true)
         : group(std::move(executor), settings_of(options, shards)), freshness(options),
-          backoff(options.refresh_backoff, options.refresh_backoff_max), store_(std::move(backend)),
-          name_(options.name), keeps_(keeps), anchor_(state_anchor::take(this)) {}
+          backoff(options.refresh_backoff, options.refresh_backoff_max),
+          failures(options.capacity == unbounded ? cache_options{}.capacity : options.capacity),
+          store_(std::move(backend)), name_(options.name), keeps_(keeps), anchor_(state_anchor::take(this)) {}
     ~cache_state() override { anchor_.give_back(); }
 
     [[nodiscard]] state_ref<cache_state> ref() const noexcept { return state_ref<cache_state>(anchor_); }
@@ -88,6 +94,7 @@ public:
     [[nodiscard]] cache_metrics metrics() const {
         cache_metrics m;
         counters_.read_into(m);
+        failures.tidy();
         m.load_time = load_time_.snapshot();
         const auto held = store_.metrics();
         m.removals = held.removals;
@@ -147,6 +154,23 @@ public:
         return result;
     }
 
+    /// What a loader has said of its value that is for later; what it has not, of one that was not modified,
+    /// is as it was.
+    template <class Context>
+    [[nodiscard]] entry_details_ptr describe(const Context& context, std::chrono::nanoseconds load_time) {
+        const load_context& said = context.said();
+        const entry_details* const older = said.is_not_modified() ? context.older() : nullptr;
+        auto names = tags.taggings(said.tags(), context.began());
+        if (older != nullptr && names.empty()) {
+            for (const auto& t : older->tags) {
+                names.push_back({t.of, context.began()});
+            }
+        }
+        const std::string_view old_version = older != nullptr ? older->validator : std::string_view{};
+        return make_details(load_time, said.validator().empty() ? old_version : said.validator(),
+                            std::move(names));
+    }
+
     /// Of a value that a loader has brought; `took` is how long it did.
     template <class Context>
     [[nodiscard]] stamps stamp(const Context& context, const load_options& options,
@@ -184,6 +208,43 @@ public:
     [[nodiscard]] static std::chrono::nanoseconds age(time_point created) noexcept {
         const auto age = clock_type::now() - created;
         return age < age.zero() ? age.zero() : age;
+    }
+
+    /// What becomes of the error that a load has ended with.
+    [[nodiscard]] failure_fate fate_of(const std::exception_ptr& error, const load_options& options) const {
+        switch (kind_of(error)) {
+        case failure_kind::answer:
+            return {true, freshness.negative_ttl(options)};
+        case failure_kind::trouble:
+            return {false, failures.lasts(error)};
+        default:
+            return {};
+        }
+    }
+    /// Under the lock of the key's flights, so that what fences the flight comes before or after.
+    void remember(const flight_type& flight, const std::exception_ptr& error, const failure_fate& fate,
+                  typename failures_type::removed& displaced) {
+        if (fate.length && keeps_) {
+            failures.remember(flight.key, {error, fate.is_answer}, *fate.length, displaced, fate.details);
+        }
+    }
+
+    /// Whatever fences the flight of a key also makes its failure be forgotten; see `flight_table::fence`.
+    template <class Q, class Write>
+    auto fence(std::size_t hash, const Q& key, Write write) {
+        typename failures_type::removed forgotten;
+        return group::fence(hash, key, [&](bool was) {
+            failures.forget(key, forgotten);
+            return write(was);
+        });
+    }
+    template <class Q>
+    bool fence(std::size_t hash, const Q& key) {
+        return fence(hash, key, [](bool was) { return was; });
+    }
+    void fence_all() {
+        group::fence_all();
+        failures.forget_all();
     }
 
     /// What is known of the key without suspending, an expired entry taken for none.
@@ -232,6 +293,8 @@ public:
     /// Keys whose refreshes have failed lately.
     refresh_backoff backoff;
     tag_table tags;
+    /// Keys whose loads have ended in an error that is told to later callers.
+    failures_type failures;
 
     void context_gone(asio::execution_context& context) override {
         store_.turns.discard_waiters_of(context);
@@ -260,25 +323,18 @@ private:
         return result;
     }
 
-    /// What a loader has said of its value that is for later; what it has not, of one that was not modified,
-    /// is as it was.
-    template <class Context>
-    [[nodiscard]] entry_details_ptr describe(const Context& context, std::chrono::nanoseconds load_time) {
-        const load_context& said = context.said();
-        const entry_details* const older = said.is_not_modified() ? context.older() : nullptr;
-        auto names = tags.taggings(said.tags(), context.began());
-        if (older != nullptr && names.empty()) {
-            for (const auto& t : older->tags) {
-                names.push_back({t.of, context.began()});
-            }
-        }
-        const std::string_view old_version = older != nullptr ? older->validator : std::string_view{};
-        return make_details(load_time, said.validator().empty() ? old_version : said.validator(),
-                            std::move(names));
-    }
-
     void on_timeout(std::size_t keys) override { count(counter::load_failures, keys); }
     void on_overload(std::size_t keys) override { count(counter::overloaded, keys); }
+    std::size_t fail_late(job& j, const std::exception_ptr& error) override {
+        const auto fate = fate_of(error, {});
+        std::size_t failed = 0;
+        for (const auto& f : j.flights) {
+            outcome_type outcome;
+            outcome.error = error;
+            failed += finish_failed(*this, *f, std::move(outcome), fate) ? 1 : 0;
+        }
+        return failed;
+    }
 
     store_type store_;
     counters counters_;

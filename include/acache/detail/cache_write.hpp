@@ -155,6 +155,7 @@ asio::awaitable<std::size_t> invalidate_if(std::shared_ptr<State> self, Chosen c
     auto& store = self->stored();
     if constexpr (by_key) {
         self->fence_if(chosen);
+        self->failures.forget_if(chosen);
     } else {
         self->fence_all(); // their values are not known yet
     }

@@ -16,7 +16,7 @@ inline void check_positive(const std::optional<std::chrono::nanoseconds>& given,
     if (given && given->count() <= 0) {
         throw std::invalid_argument(std::string("acache: ") + option + " is " +
                                     std::to_string(given->count()) +
-                                    " ns and must be positive; leave it out for no limit");
+                                    " ns and must be positive; leave it out for none");
     }
 }
 

@@ -254,9 +254,12 @@ private:
         for (const auto& f : j.flights) {
             this->finish_loaded(*f);
         }
-        on_timeout(
-            this->fail_all(j, std::make_exception_ptr(boost::system::system_error(errc::load_timeout))));
+        on_timeout(fail_late(j, std::make_exception_ptr(boost::system::system_error(errc::load_timeout))));
         j.board().cancel(j);
+    }
+    /// Ends the flights of a job that has timed out, and says how many those were.
+    virtual std::size_t fail_late(job& j, const std::exception_ptr& error) {
+        return this->fail_all(j, error);
     }
     /// Loads of so many keys have timed out.
     virtual void on_timeout(std::size_t) {}

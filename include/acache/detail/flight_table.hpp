@@ -269,15 +269,19 @@ public:
         }
     }
 
-    /// Ends the flight with the outcome that was put down; no effect where none was.
+    /// Ends the flight with the outcome that was put down; no effect where none was. `commit` as in `finish`.
     void finish_loaded(flight_type& f) {
+        finish_loaded(f, [] {});
+    }
+    template <class Commit>
+    void finish_loaded(flight_type& f, Commit commit) {
         {
             const std::lock_guard lock{shard_of(f.hash).mutex};
             if (!f.loaded) {
                 return;
             }
         }
-        finish(f, std::nullopt, [] {});
+        finish(f, std::nullopt, std::move(commit));
     }
 
     /// Ends with `error` the flights of the job that have not ended; says how many those were.

@@ -24,11 +24,13 @@ public:
     explicit freshness_policy(const cache_options& options)
         : ttl_(options.ttl),
           windows_{options.stale_while_revalidate, options.stale_if_error, options.keep_stale},
-          soft_timeout_(options.soft_timeout), early_(options.early_refresh), jitter_(options.ttl_jitter) {
+          negative_ttl_(options.negative_ttl), soft_timeout_(options.soft_timeout),
+          early_(options.early_refresh), jitter_(options.ttl_jitter) {
         check_positive(ttl_, "ttl");
         check_not_negative(windows_.while_revalidate, "stale_while_revalidate");
         check_not_negative(windows_.if_error, "stale_if_error");
         check_not_negative(windows_.to_compare, "keep_stale");
+        check_positive(negative_ttl_, "negative_ttl");
         check_positive(soft_timeout_, "soft_timeout");
         check_share(early_, "early_refresh", 1e9);
         check_share(jitter_, "ttl_jitter", 1);
@@ -41,6 +43,10 @@ public:
     }
     [[nodiscard]] demand demand_of(const load_options& options) const noexcept {
         return {windows(options), options.max_age};
+    }
+    [[nodiscard]] std::optional<std::chrono::nanoseconds>
+    negative_ttl(const load_options& options) const noexcept {
+        return options.negative_ttl ? options.negative_ttl : negative_ttl_;
     }
     [[nodiscard]] std::optional<std::chrono::nanoseconds>
     soft_timeout(const load_options& options) const noexcept {
@@ -96,6 +102,7 @@ private:
 
     const std::optional<std::chrono::nanoseconds> ttl_;
     const stale_windows windows_;
+    const std::optional<std::chrono::nanoseconds> negative_ttl_;
     const std::optional<std::chrono::nanoseconds> soft_timeout_;
     const double early_;
     const double jitter_;

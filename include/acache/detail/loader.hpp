@@ -9,6 +9,7 @@
 
 #include <concepts>
 #include <functional>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -28,14 +29,21 @@ struct awaited<asio::awaitable<T, asio::any_io_executor>> {
 template <class T>
 using awaited_t = typename awaited<std::remove_cvref_t<T>>::type;
 
-/// An `asio::awaitable` whose result makes a `V`.
+template <class R>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+/// An `asio::awaitable` whose result makes a `V`, or is a `std::optional<V>` that is empty where the source
+/// has no value. Where `V` itself is what is returned, it is a value whatever it is.
 template <class T, class V>
 concept awaitable_of = requires { typename awaited_t<T>; } &&
-                       (std::same_as<awaited_t<T>, V> || std::constructible_from<V, awaited_t<T>>);
+                       (std::same_as<awaited_t<T>, V> || std::same_as<awaited_t<T>, std::optional<V>> ||
+                        std::constructible_from<V, awaited_t<T>>);
 
 /// A loader of values `V` for keys `K`: a coroutine function that can be called as one of `f(key)`, `f()`,
 /// `f(load_context&, key)`, `f(load_context&)`, and returns an `asio::awaitable` of something that makes a
-/// `V`.
+/// `V`, or of a `std::optional<V>`.
 template <class F, class K, class V>
 concept loader =
     (std::invocable<F&, const K&> && awaitable_of<std::invoke_result_t<F&, const K&>, V>) ||

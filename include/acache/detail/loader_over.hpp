@@ -60,9 +60,11 @@ public:
         if constexpr (State::synchronous) {
             entry<V> fresh(std::move(value), stamps);
             std::optional<decltype(state_->stored().set(key, std::move(fresh), hash))> displaced;
+            typename State::failures_type::removed forgotten;
             state_->with_key(hash, key, [&](bool in_flight) {
                 if (!in_flight && !state_->ask(key, hash).found()) {
                     displaced.emplace(state_->stored().set(key, std::move(fresh), hash));
+                    state_->failures.forget(key, forgotten);
                 }
                 return in_flight;
             });

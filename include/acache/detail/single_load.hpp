@@ -4,6 +4,7 @@
 
 #include <acache/detail/cache_read.hpp>
 #include <acache/detail/cache_state.hpp>
+#include <acache/detail/failed_load.hpp>
 #include <acache/detail/keys.hpp>
 #include <acache/detail/loader_context.hpp>
 #include <acache/detail/write_turns.hpp>
@@ -19,6 +20,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include <acache/detail/push_warnings.hpp>
@@ -51,9 +53,10 @@ public:
     lookup_tally& operator=(lookup_tally&&) = delete;
     ~lookup_tally() { settle(counter::misses); }
 
-    void settle(counter as) noexcept {
+    template <std::same_as<counter>... Counter>
+    void settle(Counter... as) noexcept {
         if (auto* state = std::exchange(state_, nullptr)) {
-            state->count(as);
+            (state->count(as), ...);
         }
     }
 
@@ -97,14 +100,6 @@ void store_and_finish(State& self, typename State::flight_type& flight, typename
                       typename State::stamps s, bool is_waking = false,
                       std::optional<time_point> renews = std::nullopt) {
     auto& store = self.stored();
-    // Contract C19: only in the place of the entry that it set out to renew.
-    const auto in_place = [&] {
-        if (!renews) {
-            return true;
-        }
-        const auto there = store.get(flight.key, flight.hash);
-        return there && there->created == *renews;
-    };
     auto fresh = make_entry(self, *outcome.value, s);
     std::optional<decltype(store.set(flight.key, std::move(*fresh), flight.hash))> displaced;
     std::optional<decltype(store.erase(flight.key, flight.hash))> removed;
@@ -112,7 +107,7 @@ void store_and_finish(State& self, typename State::flight_type& flight, typename
         flight, std::move(outcome),
         [&] {
             try {
-                if (!in_place()) {
+                if (!in_place(self, flight, renews)) {
                 } else if (fresh) {
                     displaced.emplace(store.set(flight.key, std::move(*fresh), flight.hash));
                 } else if (!s.keep_older) {
@@ -126,21 +121,21 @@ void store_and_finish(State& self, typename State::flight_type& flight, typename
 }
 
 /// Stores the value of a flight of a cache over an asynchronous backend, when the key's turn has come and
-/// unless a fence came first. The flight is to be ended after that.
+/// unless a fence came first; whether it was to be stored. The flight is to be ended after that.
 template <class State>
-asio::awaitable<void> store_loaded(State& self, typename State::flight_type& flight,
+asio::awaitable<bool> store_loaded(State& self, typename State::flight_type& flight,
                                    std::optional<entry<typename State::value_type>> fresh, bool keep_older,
                                    std::optional<time_point> renews = std::nullopt) {
     if (!self.joinable(flight)) {
-        co_return; // nor does it wait for the write that fenced it
+        co_return false; // nor does it wait for the write that fenced it
     }
+    bool in_place = true;
     std::exception_ptr failure;
     try {
         write_turns::turn turn(self.stored().turns, flight.hash);
         if (!turn.try_take()) {
             co_await turn.come();
         }
-        bool in_place = true;
         if (renews) { // contract C19: only in the place of the entry that it set out to renew
             const auto there = co_await self.stored().backend().get(flight.key);
             in_place = there && there->created == *renews;
@@ -158,6 +153,7 @@ asio::awaitable<void> store_loaded(State& self, typename State::flight_type& fli
     if (failure) {
         count_backend_failure(self, failure, co_await asio::this_coro::cancellation_state);
     }
+    co_return in_place;
 }
 
 /// The work of one flight: look in an asynchronous backend, call the loader, store.
@@ -204,9 +200,9 @@ public:
         auto& self = static_cast<State&>(j.group());
         auto& flight = *j.flights.front();
         const auto took = self.count_load(j, begun_, result.error ? 1 : 0);
-        note_end(self, j, flight, result.error != nullptr);
+        const auto fate = note_end(self, j, flight, result.error);
         if (result.error) {
-            self.finish(flight, std::move(result), [] {});
+            finish_failed(self, flight, std::move(result), fate, false, mode_.renews);
         } else {
             auto stamps = settle(self, result, took);
             store_and_finish(self, flight, std::move(result), std::move(stamps), false, mode_.renews);
@@ -217,7 +213,7 @@ public:
         outcome result;
         if constexpr (State::synchronous) {
             try {
-                result.value.emplace(co_await call(j));
+                take(result, co_await call(j));
             } catch (...) {
                 result.error = std::current_exception();
             }
@@ -237,19 +233,27 @@ public:
                 if (found && mode_.reads) {
                     flight = use(self, j, std::move(flight), std::move(*found));
                 }
-                if (!flight) {
+                if (!flight || (mode_.reads && told(self, *flight))) {
                     co_return;
                 }
             }
             try {
-                result.value.emplace(co_await call(j));
+                take(result, co_await call(j));
             } catch (...) {
                 result.error = std::current_exception();
             }
             const auto took = self.count_load(j, begun_, result.error ? 1 : 0);
-            note_end(self, j, *flight, result.error != nullptr);
+            const auto fate = note_end(self, j, *flight, result.error);
             if (result.error) {
-                self.finish(*flight, std::move(result), [] {});
+                if (!fate.is_answer || !may_be_stored_) {
+                    finish_failed(self, *flight, std::move(result), fate);
+                    co_return;
+                }
+                const auto error = result.error;
+                result.details = fate.details;
+                self.put_down(*flight, std::move(result));
+                const bool holds = co_await store_loaded(self, *flight, std::nullopt, false, mode_.renews);
+                finish_failed_later(self, *flight, error, holds ? fate : failure_fate{});
                 co_return;
             }
             auto stamps = settle(self, result, took);
@@ -275,6 +279,32 @@ private:
         result.created = stamps.created;
         result.details = stamps.details;
         return stamps;
+    }
+
+    template <class T>
+    void take(outcome& result, T&& brought) {
+        if constexpr (std::same_as<std::remove_cvref_t<T>, std::optional<V>>) {
+            if (brought) {
+                result.value.emplace(*std::forward<T>(brought));
+            } else if (!context_.said().is_not_modified()) {
+                result.error = not_found();
+            }
+        } else {
+            result.value.emplace(std::forward<T>(brought));
+        }
+    }
+
+    /// Ends the flight with what is remembered of its key, if that is so.
+    [[nodiscard]] bool told(State& self, typename State::flight_type& flight) {
+        const auto remembered =
+            mode_.renews ? std::nullopt : self.failures.find(flight.key, options_.max_age);
+        if (remembered) {
+            tally_.settle(counter::hits, counter::negative_hits);
+            outcome result;
+            result.error = remembered->error;
+            self.finish(flight, std::move(result), [] {});
+        }
+        return remembered.has_value();
     }
 
     /// A flight of a job's own, to renew what another flight of it has found.
@@ -305,6 +335,7 @@ private:
         const bool serves =
             is == standing::fresh ||
             (mode_.serves_stale && (is == standing::revalidate || (is == standing::if_error && held_back)));
+        may_be_stored_ = is != standing::dead;
         if (!serves) {
             self.put_older(*flight, std::make_unique<entry<V>>(std::move(found)));
             return flight;
@@ -334,15 +365,25 @@ private:
                self.freshness.is_due(State::clock_type::now(), found.fresh_until, found.details.get());
     }
 
-    /// Whether the key is to be left alone for a while. A load that was cancelled is no reason, but for one
-    /// that timed out.
-    void note_end(State& self, const job& j, const typename State::flight_type& flight, bool failed) {
-        if (!failed) {
+    /// Whether the key is to be left alone for a while, and what becomes of an error. A load that was
+    /// cancelled is no reason, but for one that timed out.
+    [[nodiscard]] failure_fate note_end(State& self, const job& j, const typename State::flight_type& flight,
+                                        const std::exception_ptr& error) {
+        if (!error) {
+            self.backoff.forget(flight.hash);
+            self.failures.forget(flight.key);
+            return {};
+        }
+        auto fate =
+            j.cancelled() || !context_.said().stores() ? failure_fate{} : self.fate_of(error, options_);
+        fate.details = self.describe(context_, {});
+        if (fate.is_answer) {
             self.backoff.forget(flight.hash);
         } else if ((!j.cancelled() || State::ended(flight)) && self.keeps_stale(options_)) {
             self.backoff.failed(flight.hash, State::clock_type::now());
             self.count(counter::refresh_failures, mode_.renews ? 1 : 0);
         }
+        return fate;
     }
 
     Load load_;
@@ -350,6 +391,8 @@ private:
     load_mode mode_;
     lookup_tally<State> tally_;
     [[no_unique_address]] context context_;
+    /// An asynchronous backend may have something under the key.
+    bool may_be_stored_ = !mode_.reads;
     typename State::timer_clock::time_point begun_{};
 };
 

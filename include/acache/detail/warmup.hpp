@@ -108,7 +108,11 @@ public:
             bool started = false;
             const auto flight = state_->join_or_add(request, started);
             if (!flight) {
-                ++report_.present;
+                if (request.failure()) {
+                    report_.failed.emplace_back(key, request.failure());
+                } else {
+                    ++report_.present;
+                }
                 return;
             }
             flight_share<typename State::group> share(*state_, flight);
