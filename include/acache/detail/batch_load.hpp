@@ -5,6 +5,8 @@
 #include <acache/detail/batch.hpp>
 #include <acache/detail/cache_read.hpp>
 #include <acache/detail/cache_state.hpp>
+#include <acache/detail/flight_request.hpp>
+#include <acache/detail/serving.hpp>
 #include <acache/detail/single_load.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -35,6 +37,8 @@ public:
     ~batch_tally() { settle(counter::misses, open_); }
 
     void add() noexcept { ++open_; }
+    /// All but so many are misses.
+    void keep(std::size_t n) noexcept { settle(counter::misses, open_ - n); }
     void settle(counter as, std::size_t n = 1) noexcept {
         open_ -= n;
         state_.count(as, n);
@@ -77,18 +81,20 @@ public:
 
     asio::awaitable<void> operator()(job& j) {
         auto& self = static_cast<State&>(j.group());
-        keep_wanted(self, j);
         if constexpr (!State::synchronous) {
-            tally_->settle(counter::misses, j.flights.size() - flights_.size());
+            keep_wanted(self, j, true);
+            tally_->keep(flights_.size());
             if (!flights_.empty()) {
-                co_await take_stored(self);
-                keep_wanted(self, j);
+                co_await take_stored(self, j);
             }
         }
+        keep_wanted(self, j);
         if (flights_.empty()) {
             co_return;
         }
         self.count(counter::loads, keys_.size());
+        self.count(counter::refreshes, count_flights([](const auto& f) { return f.renews; }));
+        self.count(counter::early_refreshes, count_flights([](const auto& f) { return f.early; }));
         const auto begun = State::timer_clock::now();
         std::vector<load_result<V>> results;
         std::exception_ptr failure;
@@ -99,19 +105,44 @@ public:
         }
         if (failure) {
             self.count_load(j, begun, keys_.size());
+            for (const auto* flight : flights_) {
+                note_end(self, j, *flight, true);
+            }
             self.fail_all(j, failure);
             co_return;
         }
         const auto failed =
             std::count_if(results.begin(), results.end(), [](const auto& r) { return r.has_error(); });
         const auto took = self.count_load(j, begun, static_cast<std::size_t>(failed));
-        co_await finish(self, results, took);
+        co_await finish(self, j, results, took);
     }
 
 private:
+    /// A flight that renews what another flight of the job has found.
+    struct renewal : flight_request {
+        renewal(job& j, const typename State::flight_type& f, std::unique_ptr<entry<V>> of, bool is_early)
+            : runs(j), first(f), older(std::move(of)), early(is_early) {}
+        job& runs;
+        const typename State::flight_type& first;
+        std::unique_ptr<entry<V>> older;
+        const bool early;
+
+        [[nodiscard]] std::size_t hash() const noexcept { return first.hash; }
+        [[nodiscard]] const K& query() const noexcept { return first.key; }
+        [[nodiscard]] static bool found(const typename State::flight_type*) noexcept { return false; }
+        template <class Make>
+        [[nodiscard]] auto add(Make make) {
+            auto flight = make(typename State::job_ptr(&runs));
+            flight->older = std::move(older);
+            flight->renews = true;
+            flight->early = early;
+            return flight;
+        }
+    };
+
     // Two flights have one key where the first was fenced before the batch was sent: they share a place in
-    // it.
-    void keep_wanted(State& self, job& j) {
+    // it. With `lookups`, only those flights that are not of renewals, for which nothing is read.
+    void keep_wanted(State& self, job& j, bool lookups = false) {
         const bool all = State::untouched(j);
         const bool fenced = State::any_fenced(j);
         flights_.clear();
@@ -123,7 +154,7 @@ private:
                            typename State::store_type::key_equal>
             seen;
         for (const auto& f : j.flights) {
-            if (!all && !self.wanted(*f)) {
+            if ((lookups && f->renews) || (!all && !self.wanted(*f))) {
                 continue;
             }
             std::size_t place = keys_.size();
@@ -141,21 +172,64 @@ private:
     /// The place among the keys, and the results, of the `i`-th flight's.
     [[nodiscard]] std::size_t place(std::size_t i) const noexcept { return places_.empty() ? i : places_[i]; }
 
-    // Ends the flights whose values the backend has.
-    asio::awaitable<void> take_stored(State& self) {
+    // Ends the flights for which the backend has values that will do. The keys of those that are to be
+    // renewed stay in the batch, with flights that nobody waits for.
+    asio::awaitable<void> take_stored(State& self, job& j) {
         if (!self.stored().erasures.idle()) {
             for (const auto* flight : flights_) {
                 co_await wait_for_erasures(self, flight->hash);
             }
         }
-        auto found = co_await read_many(self, keys_);
+        auto found = co_await read_any_of(self, keys_);
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             const auto& entry = found[place(i)];
-            tally_->settle(entry ? counter::hits : counter::misses);
-            if (entry) {
-                finish_found(self, *flights_[i], *entry);
+            tally_->settle(entry ? use(self, j, *flights_[i], *entry) : counter::misses);
+        }
+    }
+
+    /// What the backend had for a flight's key: as what the look-up counts.
+    [[nodiscard]] counter use(State& self, job& j, typename State::flight_type& flight,
+                              const entry<V>& found) {
+        const auto use = serve(self, found, flight.hash, options_);
+        if (!use.answers) {
+            if (!found.expired(State::clock_type::now())) {
+                self.put_older(flight, std::make_unique<entry<V>>(found));
+            }
+            return counter::misses;
+        }
+        auto older = use.renews ? std::make_unique<entry<V>>(found) : nullptr;
+        finish_found(self, flight, found, use.stale);
+        if (older) {
+            renewal wanted(j, flight, std::move(older), !use.stale);
+            bool started = false;
+            const auto next = self.join_or_add(wanted, started);
+            if (!started) {
+                self.leave(*next); // somebody else loads already
             }
         }
+        return use.stale ? counter::stale_hits : counter::hits;
+    }
+
+    template <class Predicate>
+    [[nodiscard]] std::size_t count_flights(Predicate counts) const {
+        return static_cast<std::size_t>(
+            std::count_if(flights_.begin(), flights_.end(), [&](const auto* f) { return counts(*f); }));
+    }
+
+    /// Whether the key is to be left alone for a while. A load that was cancelled is no reason, but for one
+    /// that timed out.
+    void note_end(State& self, const job& j, const typename State::flight_type& flight, bool failed) {
+        if (!failed) {
+            self.backoff.forget(flight.hash);
+        } else if (self.keeps_stale(options_) && (!j.cancelled() || timed_out<State>(flight))) {
+            self.backoff.failed(flight.hash, State::clock_type::now());
+            self.count(counter::refresh_failures, flight.renews ? 1 : 0);
+        }
+    }
+
+    /// When the entry was made that the flight renews, if it does.
+    [[nodiscard]] static std::optional<time_point> renewed(const typename State::flight_type& flight) {
+        return flight.renews ? std::optional(flight.older->created) : std::nullopt;
     }
 
     asio::awaitable<std::vector<load_result<V>>> call() {
@@ -172,7 +246,7 @@ private:
 
     // Over an asynchronous backend the flights end when all values are stored, and not each after its own:
     // callers who went on one by one would not meet again in one batch.
-    asio::awaitable<void> finish(State& self, std::vector<load_result<V>>& results,
+    asio::awaitable<void> finish(State& self, const job& j, std::vector<load_result<V>>& results,
                                  std::chrono::nanoseconds took) {
         const auto stamps = self.stamp(load_context(), options_, took);
         [[maybe_unused]] std::optional<wakeups::scope> waking;
@@ -184,6 +258,7 @@ private:
             typename State::outcome_type outcome;
             outcome.created = stamps.created;
             take(results[place(i)], outcome);
+            note_end(self, j, *flights_[i], outcome.error != nullptr);
             if constexpr (!State::synchronous) {
                 if (!outcome.error) {
                     auto own = stamps;
@@ -193,13 +268,14 @@ private:
             } else if (outcome.error) {
                 self.finish(*flights_[i], std::move(outcome), [] {}, true);
             } else {
-                store_and_finish(self, *flights_[i], std::move(outcome), stamps, true);
+                store_and_finish(self, *flights_[i], std::move(outcome), stamps, true, renewed(*flights_[i]));
             }
         }
         if constexpr (!State::synchronous) {
             for (std::size_t i = 0; i != flights_.size(); ++i) {
                 if (entries[i]) {
-                    co_await store_loaded(self, *flights_[i], std::move(entries[i]), true);
+                    co_await store_loaded(self, *flights_[i], std::move(entries[i]), true,
+                                          renewed(*flights_[i]));
                 }
             }
             for (auto* flight : flights_) {
