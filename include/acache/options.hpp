@@ -64,7 +64,8 @@ struct cache_options {
     /// How long it is remembered that the source has no value for a key: a loader has thrown
     /// `errc::not_found`, or returned an empty `std::optional<V>`. Not at all if left out.
     std::optional<std::chrono::nanoseconds> negative_ttl = std::nullopt;
-    /// A caller who could have a stale value gets it after waiting so long for a load, which goes on.
+    /// A caller who could have a stale value gets it after waiting so long for a load, which goes on. Not
+    /// looked at by who asks for many keys in one call: `get_many_or_load` and `DataLoader::load_many`.
     std::optional<std::chrono::nanoseconds> soft_timeout = std::nullopt;
 };
 

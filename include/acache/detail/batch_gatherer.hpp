@@ -93,7 +93,7 @@ protected:
         [[nodiscard]] static bool too_old(time_point) noexcept { return false; }
 
         template <class Make>
-        [[nodiscard]] auto add(Make make, bool is_lookup) {
+        [[nodiscard]] auto add(Make make, bool counts) {
             const std::lock_guard lock{loader_.mutex_};
             const bool opens = !loader_.open_;
             if (opens) {
@@ -114,7 +114,7 @@ protected:
                 }
                 throw;
             }
-            if (loader_.open_tally_ && is_lookup) {
+            if (loader_.open_tally_ && counts) {
                 loader_.open_tally_->add();
             }
             if (opens && !fills) {

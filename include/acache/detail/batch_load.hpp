@@ -12,6 +12,7 @@
 #include <boost/asio/awaitable.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -83,7 +84,7 @@ public:
         auto& self = static_cast<State&>(j.group());
         if constexpr (!State::synchronous) {
             keep_wanted(self, j, true);
-            tally_->keep(flights_.size());
+            tally_->keep(count_flights([](const auto* f) { return !f->counted; }));
             if (!flights_.empty()) {
                 co_await take_stored(self, j);
             }
@@ -92,9 +93,7 @@ public:
         if (flights_.empty()) {
             co_return;
         }
-        self.count(counter::loads, keys_.size());
-        self.count(counter::refreshes, count_flights([](const auto& f) { return f.renews; }));
-        self.count(counter::early_refreshes, count_flights([](const auto& f) { return f.early; }));
+        count_begin(self);
         const auto begun = State::timer_clock::now();
         std::vector<load_result<V>> results;
         std::exception_ptr failure;
@@ -104,17 +103,17 @@ public:
             failure = std::current_exception();
         }
         if (failure) {
-            self.count_load(j, begun, keys_.size());
-            for (const auto* flight : flights_) {
-                note_end(self, j, *flight, true);
-            }
-            self.fail_all(j, failure);
+            fail(self, j, failure, begun);
             co_return;
         }
         const auto failed =
             std::count_if(results.begin(), results.end(), [](const auto& r) { return r.has_error(); });
         const auto took = self.count_load(j, begun, static_cast<std::size_t>(failed));
-        co_await finish(self, j, results, took);
+        if constexpr (State::synchronous) {
+            finish(self, j, results, took);
+        } else {
+            co_await store_and_finish_all(self, j, results, took);
+        }
     }
 
 private:
@@ -183,7 +182,10 @@ private:
         auto found = co_await read_any_of(self, keys_);
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             const auto& entry = found[place(i)];
-            tally_->settle(entry ? use(self, j, *flights_[i], *entry) : counter::misses);
+            const auto as = entry ? use(self, j, *flights_[i], *entry) : counter::misses;
+            if (!flights_[i]->counted) {
+                tally_->settle(as);
+            }
         }
     }
 
@@ -210,10 +212,23 @@ private:
         return use.stale ? counter::stale_hits : counter::hits;
     }
 
+    void count_begin(State& self) const {
+        self.count(counter::loads, keys_.size());
+        self.count(counter::refreshes, count_flights([](const auto* f) { return f->renews; }));
+        self.count(counter::early_refreshes, count_flights([](const auto* f) { return f->early; }));
+    }
     template <class Predicate>
     [[nodiscard]] std::size_t count_flights(Predicate counts) const {
-        return static_cast<std::size_t>(
-            std::count_if(flights_.begin(), flights_.end(), [&](const auto* f) { return counts(*f); }));
+        return static_cast<std::size_t>(std::count_if(flights_.begin(), flights_.end(), counts));
+    }
+
+    void fail(State& self, job& j, const std::exception_ptr& failure,
+              typename State::timer_clock::time_point begun) {
+        self.count_load(j, begun, keys_.size());
+        for (const auto* flight : flights_) {
+            note_end(self, j, *flight, true);
+        }
+        self.fail_all(j, failure);
     }
 
     /// Whether the key is to be left alone for a while. A load that was cancelled is no reason, but for one
@@ -244,45 +259,59 @@ private:
         }
     }
 
-    // Over an asynchronous backend the flights end when all values are stored, and not each after its own:
-    // callers who went on one by one would not meet again in one batch.
-    asio::awaitable<void> finish(State& self, const job& j, std::vector<load_result<V>>& results,
-                                 std::chrono::nanoseconds took) {
+    void finish(State& self, const job& j, std::vector<load_result<V>>& results,
+                std::chrono::nanoseconds took)
+        requires(State::synchronous)
+    {
         const auto stamps = self.stamp(load_context(), options_, took);
-        [[maybe_unused]] std::optional<wakeups::scope> waking;
-        if constexpr (State::synchronous) {
-            self.begin_waking(waking);
-        }
-        std::vector<std::optional<entry<V>>> entries(State::synchronous ? 0 : flights_.size());
+        std::optional<wakeups::scope> waking;
+        self.begin_waking(waking);
         for (std::size_t i = 0; i != flights_.size(); ++i) {
-            typename State::outcome_type outcome;
-            outcome.created = stamps.created;
-            take(results[place(i)], outcome);
-            note_end(self, j, *flights_[i], outcome.error != nullptr);
-            if constexpr (!State::synchronous) {
-                if (!outcome.error) {
-                    auto own = stamps;
-                    entries[i] = make_entry(self, *outcome.value, own);
-                }
-                self.put_down(*flights_[i], std::move(outcome));
-            } else if (outcome.error) {
-                self.finish(*flights_[i], std::move(outcome), [] {}, true);
+            auto& flight = *flights_[i];
+            auto outcome = take(self, j, results, i, stamps.created);
+            if (outcome.error) {
+                self.finish(flight, std::move(outcome), [] {}, true);
             } else {
-                store_and_finish(self, *flights_[i], std::move(outcome), stamps, true, renewed(*flights_[i]));
+                store_and_finish(self, flight, std::move(outcome), stamps, true, renewed(flight));
             }
         }
-        if constexpr (!State::synchronous) {
-            for (std::size_t i = 0; i != flights_.size(); ++i) {
-                if (entries[i]) {
-                    co_await store_loaded(self, *flights_[i], std::move(entries[i]), true,
-                                          renewed(*flights_[i]));
-                }
+    }
+
+    // The flights end when all values are stored, and not each after its own: callers who went on one by one
+    // would not meet again in one batch.
+    asio::awaitable<void> store_and_finish_all(State& self, const job& j,
+                                               std::vector<load_result<V>>& results,
+                                               std::chrono::nanoseconds took)
+        requires(!State::synchronous)
+    {
+        const auto stamps = self.stamp(load_context(), options_, took);
+        std::vector<std::optional<entry<V>>> entries(flights_.size());
+        for (std::size_t i = 0; i != flights_.size(); ++i) {
+            auto outcome = take(self, j, results, i, stamps.created);
+            if (!outcome.error) {
+                auto own = stamps;
+                entries[i] = make_entry(self, *outcome.value, own);
             }
-            for (auto* flight : flights_) {
-                self.finish_loaded(*flight);
+            self.put_down(*flights_[i], std::move(outcome));
+        }
+        for (std::size_t i = 0; i != flights_.size(); ++i) {
+            if (entries[i]) {
+                co_await store_loaded(self, *flights_[i], std::move(entries[i]), true, renewed(*flights_[i]));
             }
         }
-        co_return;
+        for (auto* flight : flights_) {
+            self.finish_loaded(*flight);
+        }
+    }
+
+    /// The outcome of the `i`-th flight.
+    [[nodiscard]] typename State::outcome_type
+    take(State& self, const job& j, std::vector<load_result<V>>& results, std::size_t i, time_point created) {
+        typename State::outcome_type outcome;
+        outcome.created = created;
+        take(results[place(i)], outcome);
+        note_end(self, j, *flights_[i], outcome.error != nullptr);
+        return outcome;
     }
 
     void take(load_result<V>& result, typename State::outcome_type& outcome) const {

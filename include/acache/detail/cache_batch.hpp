@@ -27,7 +27,7 @@
 
 namespace acache::detail {
 
-/// What one key of a bulk operation asks of the flights. `Batch` has `add(make, is_lookup)`, which gives the
+/// What one key of a bulk operation asks of the flights. `Batch` has `add(make, counts)`, which gives the
 /// job, and the `options()` of who asks.
 template <class State, class Batch>
 class batch_request : public flight_request {
@@ -82,8 +82,10 @@ public:
             flight->early = !stale_;
             return flight;
         }
-        auto flight = batch_->add(std::move(make), true);
-        if (State::synchronous && !std::exchange(counted_, true)) {
+        const bool counts = !std::exchange(counted_, true);
+        auto flight = batch_->add(std::move(make), counts);
+        flight->counted = State::synchronous || !counts;
+        if (State::synchronous && counts) {
             self_->count(counter::misses);
         }
         return flight;
@@ -166,14 +168,14 @@ public:
     }
 
     template <class Make>
-    [[nodiscard]] auto add(Make make, bool is_lookup) {
+    [[nodiscard]] auto add(Make make, bool counts) {
         if (!job_) {
             tally_ = make_batch_tally(self_);
             job_ = self_.template make_job<batch_load<State, function>>(options_.load_timeout, nullptr,
                                                                         take_function(), options_, tally_);
         }
         auto flight = make(job_);
-        if (tally_ && is_lookup) {
+        if (tally_ && counts) {
             tally_->add();
         }
         return flight;

@@ -84,6 +84,9 @@ public:
     bool renews = false;
     /// That entry is still fresh.
     bool early = false;
+    /// The look-up that it was made for, if any, has been counted. Of the flights of batches over an
+    /// asynchronous backend.
+    bool counted = false;
     /// The loader has brought the outcome, which is being stored.
     bool loaded = false;
     /// Set under the mutex, and read without it too. Who sees it true sees the outcome.
