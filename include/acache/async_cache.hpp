@@ -259,6 +259,11 @@ public:
     /// `batch` in one call: a coroutine function of `std::span<const K>` or `std::vector<K>`; its results
     /// as `DataLoader` takes them. Throws `errc::closed`; an error of the batch function stands at each
     /// of its keys.
+    ///
+    /// Stale values are served and renewed as for `get_or_load`: what is to be renewed goes to `batch` with
+    /// the rest, in the same call, but nobody waits for it. With a `max_age`, `batch` may be called once
+    /// more, for keys whose load somebody else had begun and which brought too old a value out of the
+    /// backend. `soft_timeout` is not looked at.
     template <detail::input_range Keys = std::vector<K>, class Batch>
         requires std::convertible_to<detail::range_reference_t<Keys>, K>
     [[nodiscard]] boost::asio::awaitable<result_map> get_many_or_load(Keys&& keys, Batch&& batch,

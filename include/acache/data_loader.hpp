@@ -29,7 +29,10 @@ namespace acache {
 /// function, which loads many keys at once. A batch holds each key once.
 ///
 /// Alone it remembers what it loaded for as long as it lives, and is made for one request; over a cache it
-/// reads and fills that cache, shares its table of flights with single and bulk gets, and may live long.
+/// reads and fills that cache, shares its table of flights with single and bulk gets, and may live long. That
+/// cache's options say what becomes of stale values: they are served at once, and their keys go into the
+/// batch that gathers, with those that are missing, so that what is due for a refresh in one tick or window
+/// is renewed by one call.
 ///
 /// The batch function is a coroutine function of `std::span<const K>` or `std::vector<K>`. It returns an
 /// awaitable of `std::vector<V>` or `std::vector<load_result<V>>` in the length and order of the keys, of

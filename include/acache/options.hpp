@@ -71,7 +71,8 @@ struct cache_options {
     /// key. Not at all if left out. Kept in this process, for at most `capacity` keys, or 10'000 where that
     /// is `unbounded`.
     std::optional<std::chrono::nanoseconds> negative_ttl = std::nullopt;
-    /// A caller who could have a stale value gets it after waiting so long for a load, which goes on.
+    /// A caller who could have a stale value gets it after waiting so long for a load, which goes on. Not
+    /// looked at by who asks for many keys in one call: `get_many_or_load` and `DataLoader::load_many`.
     std::optional<std::chrono::nanoseconds> soft_timeout = std::nullopt;
 };
 

@@ -2,6 +2,7 @@
 #ifndef ACACHE_DETAIL_BATCH_GATHERER_HPP
 #define ACACHE_DETAIL_BATCH_GATHERER_HPP
 
+#include <acache/clock.hpp>
 #include <acache/detail/cache_batch.hpp>
 #include <acache/detail/cache_state.hpp>
 #include <acache/detail/job_board.hpp>
@@ -84,8 +85,15 @@ protected:
             }
         }
 
+        /// The cache's own hold for all loads.
+        [[nodiscard]] static const load_options& options() noexcept {
+            static constexpr load_options none;
+            return none;
+        }
+        [[nodiscard]] static bool too_old(time_point) noexcept { return false; }
+
         template <class Make>
-        [[nodiscard]] auto add(Make make) {
+        [[nodiscard]] auto add(Make make, bool counts) {
             const std::lock_guard lock{loader_.mutex_};
             const bool opens = !loader_.open_;
             if (opens) {
@@ -106,7 +114,7 @@ protected:
                 }
                 throw;
             }
-            if (loader_.open_tally_) {
+            if (loader_.open_tally_ && counts) {
                 loader_.open_tally_->add();
             }
             if (opens && !fills) {
@@ -176,7 +184,7 @@ private:
         shared_function fn{self(), board_operation(board), board_operation(state_->shared_board())};
         open_tally_ = make_batch_tally(*state_);
         return state_->template make_job<batch_load<State, shared_function>>(
-            std::nullopt, board, std::move(fn), load_options{}, open_tally_);
+            std::nullopt, board, std::move(fn), ticket::options(), open_tally_);
     }
 
     // Wants the mutex.

@@ -6,11 +6,14 @@
 #include <acache/detail/cache_read.hpp>
 #include <acache/detail/cache_state.hpp>
 #include <acache/detail/failed_load.hpp>
+#include <acache/detail/flight_request.hpp>
+#include <acache/detail/serving.hpp>
 #include <acache/detail/single_load.hpp>
 
 #include <boost/asio/awaitable.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -36,6 +39,8 @@ public:
     ~batch_tally() { settle(counter::misses, open_); }
 
     void add() noexcept { ++open_; }
+    /// All but so many are misses.
+    void keep(std::size_t n) noexcept { settle(counter::misses, open_ - n); }
     void settle(counter as, std::size_t n = 1) noexcept {
         open_ -= n;
         state_.count(as, n);
@@ -78,18 +83,18 @@ public:
 
     asio::awaitable<void> operator()(job& j) {
         auto& self = static_cast<State&>(j.group());
-        keep_wanted(self, j);
         if constexpr (!State::synchronous) {
-            tally_->settle(counter::misses, j.flights.size() - flights_.size());
+            keep_wanted(self, j, true);
+            tally_->keep(count_flights([](const auto* f) { return !f->counted; }));
             if (!flights_.empty()) {
-                co_await take_stored(self);
-                keep_wanted(self, j);
+                co_await take_stored(self, j);
             }
         }
+        keep_wanted(self, j);
         if (flights_.empty()) {
             co_return;
         }
-        self.count(counter::loads, keys_.size());
+        count_begin(self);
         const auto begun = State::timer_clock::now();
         std::vector<load_result<V>> results;
         std::exception_ptr failure;
@@ -99,14 +104,17 @@ public:
             failure = std::current_exception();
         }
         if (failure) {
-            self.count_load(j, begun, keys_.size());
-            fail_whole(self, j, failure);
+            fail(self, j, failure, begun);
             co_return;
         }
         const auto failed =
             std::count_if(results.begin(), results.end(), [](const auto& r) { return r.has_error(); });
         const auto took = self.count_load(j, begun, static_cast<std::size_t>(failed));
-        co_await finish(self, j, results, took);
+        if constexpr (State::synchronous) {
+            finish(self, j, results, took);
+        } else {
+            co_await store_and_finish_all(self, j, results, took);
+        }
     }
 
 private:
@@ -117,8 +125,8 @@ private:
     };
 
     // Two flights have one key where the first was fenced before the batch was sent: they share a place in
-    // it.
-    void keep_wanted(State& self, job& j) {
+    // it. With `lookups`, only those flights that are not of renewals, for which nothing is read.
+    void keep_wanted(State& self, job& j, bool lookups = false) {
         const bool all = State::untouched(j);
         const bool fenced = State::any_fenced(j);
         flights_.clear();
@@ -130,7 +138,7 @@ private:
                            typename State::store_type::key_equal>
             seen;
         for (const auto& f : j.flights) {
-            if (!all && !self.wanted(*f)) {
+            if ((lookups && f->renews) || (!all && !self.wanted(*f))) {
                 continue;
             }
             std::size_t place = keys_.size();
@@ -148,21 +156,89 @@ private:
     /// The place among the keys, and the results, of the `i`-th flight's.
     [[nodiscard]] std::size_t place(std::size_t i) const noexcept { return places_.empty() ? i : places_[i]; }
 
-    // Ends the flights whose values the backend has.
-    asio::awaitable<void> take_stored(State& self) {
+    // Ends the flights for which the backend has values that will do. The keys of those that are to be
+    // renewed stay in the batch, with flights that nobody waits for.
+    asio::awaitable<void> take_stored(State& self, job& j) {
         if (!self.stored().erasures.idle()) {
             for (const auto* flight : flights_) {
                 co_await wait_for_erasures(self, flight->hash);
             }
         }
-        auto found = co_await read_many(self, keys_);
+        auto found = co_await read_any_of(self, keys_);
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             const auto& entry = found[place(i)];
-            tally_->settle(entry ? counter::hits : counter::misses);
-            if (entry) {
-                finish_found(self, *flights_[i], *entry);
+            auto as = entry ? use(self, j, *flights_[i], *entry) : counter::misses;
+            if (as == counter::misses && told(self, *flights_[i])) {
+                as = counter::hits;
+            }
+            if (!flights_[i]->counted) {
+                tally_->settle(as);
             }
         }
+    }
+
+    /// What the backend had for a flight's key: as what the look-up counts.
+    [[nodiscard]] counter use(State& self, job& j, typename State::flight_type& flight,
+                              const entry<V>& found) {
+        const auto use = serve(self, found, flight.hash, options_);
+        if (!use.answers) {
+            if (self.judge(found, {}) != standing::dead) {
+                self.put_older(flight, std::make_unique<entry<V>>(found));
+            }
+            return counter::misses;
+        }
+        auto older = use.renews ? std::make_unique<entry<V>>(found) : nullptr;
+        finish_found(self, flight, found, use.stale);
+        if (older) {
+            renewal<State> wanted(j, flight, std::move(older), !use.stale);
+            bool started = false;
+            const auto next = self.join_or_add(wanted, started);
+            if (!started) {
+                self.leave(*next); // somebody else loads already
+            }
+        }
+        return use.stale ? counter::stale_hits : counter::hits;
+    }
+
+    /// Ends the flight with what is remembered of its key, if that is so.
+    [[nodiscard]] bool told(State& self, typename State::flight_type& flight) const {
+        const auto remembered = self.failures.find(flight.key, options_.max_age);
+        if (remembered) {
+            self.count(counter::negative_hits, flight.counted ? 0 : 1);
+            typename State::outcome_type outcome;
+            outcome.error = remembered->error;
+            self.finish(flight, std::move(outcome), [] {});
+        }
+        return remembered.has_value();
+    }
+
+    void count_begin(State& self) const {
+        self.count(counter::loads, keys_.size());
+        self.count(counter::refreshes, count_flights([](const auto* f) { return f->renews; }));
+        self.count(counter::early_refreshes, count_flights([](const auto* f) { return f->early; }));
+    }
+    template <class Predicate>
+    [[nodiscard]] std::size_t count_flights(Predicate counts) const {
+        return static_cast<std::size_t>(std::count_if(flights_.begin(), flights_.end(), counts));
+    }
+
+    // Of no key is it known then that it has no value.
+    void fail(State& self, job& j, const std::exception_ptr& failure,
+              typename State::timer_clock::time_point begun) {
+        self.count_load(j, begun, keys_.size());
+        const bool is_answer = kind_of(failure) == failure_kind::answer;
+        for (auto* flight : flights_) {
+            const auto fate = note_end(self, j, *flight, failure, options_, flight->renews);
+            typename State::outcome_type outcome;
+            outcome.error = failure;
+            finish_failed(self, *flight, std::move(outcome), is_answer ? failure_fate{} : fate);
+        }
+        self.fail_all(j, failure);
+    }
+
+    /// When the entry was made that the flight renews, if it does.
+    [[nodiscard]] static std::optional<time_point> renewed(const typename State::flight_type& flight) {
+        return flight.renews ? std::optional(flight.older->created) : std::nullopt;
     }
 
     asio::awaitable<std::vector<load_result<V>>> call() {
@@ -177,73 +253,77 @@ private:
         }
     }
 
-    // Over an asynchronous backend the flights end when all values are stored, and not each after its own:
-    // callers who went on one by one would not meet again in one batch.
-    asio::awaitable<void> finish(State& self, const job& j, std::vector<load_result<V>>& results,
-                                 std::chrono::nanoseconds took) {
+    void finish(State& self, const job& j, std::vector<load_result<V>>& results,
+                std::chrono::nanoseconds took)
+        requires(State::synchronous)
+    {
         const auto stamps = self.stamp(loader_context<V, false>(), options_, took);
-        [[maybe_unused]] std::optional<wakeups::scope> waking;
-        if constexpr (State::synchronous) {
-            self.begin_waking(waking);
-        }
-        std::vector<std::optional<entry<V>>> entries(State::synchronous ? 0 : flights_.size());
-        std::vector<failed_key> failures;
+        std::optional<wakeups::scope> waking;
+        self.begin_waking(waking);
         for (std::size_t i = 0; i != flights_.size(); ++i) {
-            typename State::outcome_type outcome;
-            outcome.created = stamps.created;
-            take(results[place(i)], outcome);
+            auto& flight = *flights_[i];
             failure_fate fate;
-            if (!outcome.error) {
-                self.failures.forget(flights_[i]->key);
-            } else if (!j.cancelled()) {
-                fate = self.fate_of(outcome.error, options_);
-            }
-            if constexpr (!State::synchronous) {
-                if (!outcome.error) {
-                    auto own = stamps;
-                    entries[i] = make_entry(self, *outcome.value, own);
-                } else {
-                    failures.push_back({i, outcome.error, fate});
-                }
-                self.put_down(*flights_[i], std::move(outcome));
-            } else if (outcome.error) {
-                finish_failed(self, *flights_[i], std::move(outcome), fate, true);
+            auto outcome = take(self, j, results, i, stamps.created, fate);
+            if (outcome.error) {
+                finish_failed(self, flight, std::move(outcome), fate, true, renewed(flight));
             } else {
-                store_and_finish(self, *flights_[i], std::move(outcome), stamps, true);
+                store_and_finish(self, flight, std::move(outcome), stamps, true, renewed(flight));
             }
         }
-        if constexpr (!State::synchronous) {
-            for (std::size_t i = 0; i != flights_.size(); ++i) {
-                if (entries[i]) {
-                    co_await store_loaded(self, *flights_[i], std::move(entries[i]), true);
-                }
-            }
-            for (const auto& f : failures) {
-                if (f.fate.is_answer && self.keeps_stale(options_)) {
-                    co_await store_loaded(self, *flights_[f.at], std::nullopt, false);
-                }
-            }
-            for (const auto& f : failures) {
-                finish_failed_later(self, *flights_[f.at], f.error, f.fate);
-            }
-            for (auto* flight : flights_) {
-                self.finish_loaded(*flight);
-            }
-        }
-        co_return;
     }
 
-    // Of no key is it known then that it has no value.
-    void fail_whole(State& self, job& j, const std::exception_ptr& error) const {
-        auto fate = j.cancelled() ? failure_fate{} : self.fate_of(error, options_);
-        if (fate.is_answer) {
-            fate = {};
+    // The flights end when all values are stored, and not each after its own: callers who went on one by one
+    // would not meet again in one batch.
+    asio::awaitable<void> store_and_finish_all(State& self, const job& j,
+                                               std::vector<load_result<V>>& results,
+                                               std::chrono::nanoseconds took)
+        requires(!State::synchronous)
+    {
+        const auto stamps = self.stamp(loader_context<V, false>(), options_, took);
+        std::vector<std::optional<entry<V>>> entries(flights_.size());
+        std::vector<failed_key> failures;
+        for (std::size_t i = 0; i != flights_.size(); ++i) {
+            failure_fate fate;
+            auto outcome = take(self, j, results, i, stamps.created, fate);
+            if (outcome.error) {
+                failures.push_back({i, outcome.error, fate});
+            } else {
+                auto own = stamps;
+                entries[i] = make_entry(self, *outcome.value, own);
+            }
+            self.put_down(*flights_[i], std::move(outcome));
         }
-        for (const auto& f : j.flights) {
-            typename State::outcome_type outcome;
-            outcome.error = error;
-            finish_failed(self, *f, std::move(outcome), fate);
+        for (std::size_t i = 0; i != flights_.size(); ++i) {
+            if (entries[i]) {
+                (void)co_await store_loaded(self, *flights_[i], std::move(entries[i]), true,
+                                            renewed(*flights_[i]));
+            }
         }
+        for (auto& f : failures) {
+            auto& flight = *flights_[f.at];
+            if (f.fate.is_answer && self.keeps_stale(options_)) {
+                const bool holds = co_await store_loaded(self, flight, std::nullopt, false, renewed(flight));
+                f.fate = holds ? f.fate : failure_fate{};
+            }
+        }
+        for (const auto& f : failures) {
+            finish_failed_later(self, *flights_[f.at], f.error, f.fate);
+        }
+        for (auto* flight : flights_) {
+            self.finish_loaded(*flight);
+        }
+    }
+
+    /// The outcome of the `i`-th flight, and where it is an error, what becomes of that.
+    [[nodiscard]] typename State::outcome_type take(State& self, const job& j,
+                                                    std::vector<load_result<V>>& results, std::size_t i,
+                                                    time_point created, failure_fate& fate) {
+        typename State::outcome_type outcome;
+        outcome.created = created;
+        take(results[place(i)], outcome);
+        const auto& flight = *flights_[i];
+        fate = note_end(self, j, flight, outcome.error, options_, flight.renews);
+        return outcome;
     }
 
     void take(load_result<V>& result, typename State::outcome_type& outcome) const {

@@ -2,36 +2,44 @@
 #ifndef ACACHE_DETAIL_CACHE_BATCH_HPP
 #define ACACHE_DETAIL_CACHE_BATCH_HPP
 
+#include <acache/clock.hpp>
 #include <acache/detail/batch_load.hpp>
 #include <acache/detail/cache_state.hpp>
+#include <acache/detail/serving.hpp>
 #include <acache/entry.hpp>
 #include <acache/error.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/awaitable.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include <acache/detail/push_warnings.hpp>
 
 namespace acache::detail {
 
-/// What one key of a bulk operation asks of the flights. `Batch` has `add(make)`, which gives the job.
+/// What one key of a bulk operation asks of the flights. `Batch` has `add(make, counts)`, which gives the
+/// job, and the `options()` of who asks.
 template <class State, class Batch>
 class batch_request : public flight_request {
 public:
     using K = typename State::key_type;
     using V = typename State::value_type;
+    using flight_type = typename State::flight_type;
 
     /// A key that cannot be hashed fails alone, when it is entered. `counted` says that the look-up counts no
-    /// more.
-    batch_request(State& self, Batch& batch, const K& key, bool counted = false)
-        : self_(&self), batch_(&batch), key_(&key), counted_(counted) {}
+    /// more, `drawn` what it does for `serve`.
+    batch_request(State& self, Batch& batch, const K& key, bool counted = false, bool drawn = false)
+        : self_(&self), batch_(&batch), key_(&key), counted_(counted), drawn_(drawn) {}
 
     /// Asked for once.
     [[nodiscard]] std::size_t hash() {
@@ -40,28 +48,43 @@ public:
     }
     [[nodiscard]] const K& query() const noexcept { return *key_; }
 
-    [[nodiscard]] bool found(const typename State::flight_type*) {
-        if constexpr (State::store_type::answers_locally) {
-            if (self_->keeps()) {
-                found_ = std::move(self_->ask(*key_, hash_).found());
-            }
+    [[nodiscard]] bool may_answer() const noexcept { return may_serve(*self_, batch_->options()); }
+    [[nodiscard]] bool replaces(const flight_type& flight) const noexcept {
+        return batch_->too_old(flight.begun);
+    }
+
+    [[nodiscard]] bool found(const flight_type* flight) {
+        auto there = stored_here(*self_, *key_, hash_, flight);
+        const auto use = there ? serve(*self_, *there, hash_, batch_->options(), drawn_) : serving{};
+        if (!use.answers) {
+            error_ = recall(*self_, *key_, batch_->options(), there);
         }
-        if (!found_) {
-            if (auto remembered = self_->failures.find(*key_, std::nullopt)) {
-                error_ = std::move(remembered->error);
-            }
-        }
+        found_ = std::move(there);
+        stale_ = use.stale || !use.answers;
+        renews_ = use.renews;
         if ((found_ || error_) && !std::exchange(counted_, true)) {
-            self_->count(counter::hits);
+            self_->count(found_ && stale_ ? counter::stale_hits : counter::hits);
             self_->count(counter::negative_hits, error_ ? 1 : 0);
         }
         return found_ || error_;
     }
+    /// Its flight is one of the batch, which sends it and keeps it.
+    [[nodiscard]] bool renews() const noexcept { return renews_; }
 
     template <class Make>
     [[nodiscard]] auto add(Make make) {
-        auto flight = batch_->add(std::move(make));
-        if (State::synchronous && !std::exchange(counted_, true)) {
+        if (found_) {
+            auto older = std::make_unique<entry<V>>(*found_);
+            auto flight = batch_->add(std::move(make), false);
+            flight->older = std::move(older);
+            flight->renews = true;
+            flight->early = !stale_;
+            return flight;
+        }
+        const bool counts = !std::exchange(counted_, true);
+        auto flight = batch_->add(std::move(make), counts);
+        flight->counted = State::synchronous || !counts;
+        if (State::synchronous && counts) {
             self_->count(counter::misses);
         }
         return flight;
@@ -71,7 +94,7 @@ public:
             self_->count(counter::coalesced);
         }
     }
-    void launch(typename State::flight_type&) { batch_->launch(); }
+    void launch(flight_type&) { batch_->launch(); }
     /// The answer that `found` found. Throws the error that is remembered.
     [[nodiscard]] V& found_value() {
         if (error_) {
@@ -82,14 +105,18 @@ public:
     /// The request has neither found an answer nor a flight to wait for.
     void fail(std::exception_ptr error) { error_ = std::move(error); }
 
-    /// What the caller gets. A value that cannot be copied is an error of its key.
-    [[nodiscard]] load_result<V> result(const typename State::flight_type* flight) {
+    /// What the caller gets of its flight, which has ended; null where there is none. A value that cannot be
+    /// copied is an error of its key.
+    [[nodiscard]] load_result<V> result(flight_type* flight) {
         try {
-            if (error_ || (flight != nullptr && flight->outcome.error)) {
-                return load_result<V>(boost::system::in_place_error, error_ ? error_ : flight->outcome.error);
-            }
-            if (flight != nullptr) {
+            if (flight != nullptr && flight->outcome.error) {
+                found_ = better_than_error(*self_, *key_, *flight, batch_->options());
+                error_ = found_ ? nullptr : flight->outcome.error;
+            } else if (flight != nullptr) {
                 return load_result<V>(boost::system::in_place_value, *flight->outcome.value);
+            }
+            if (error_) {
+                return load_result<V>(boost::system::in_place_error, error_);
             }
             return load_result<V>(boost::system::in_place_value, std::move(found_value()));
         } catch (...) {
@@ -105,23 +132,54 @@ private:
     std::optional<entry<V>> found_;
     std::exception_ptr error_;
     bool counted_;
+    bool drawn_;
+    bool stale_ = false;
+    bool renews_ = false;
 };
 
-/// A batch of a single bulk operation.
+/// A batch function that more than one batch of an operation may call.
+template <class Fn>
+struct shared_batch_function {
+    std::shared_ptr<Fn> fn;
+
+    template <class Keys>
+        requires std::invocable<Fn&, Keys>
+    auto operator()(Keys&& keys) {
+        return std::invoke(*fn, std::forward<Keys>(keys));
+    }
+};
+
+/// The batches of a single bulk operation: one, and one more for each time that a flight which it has joined
+/// brings a value that is too old for it.
 template <class State, class Fn>
 class bulk_batch {
+    using function = std::conditional_t<State::synchronous, Fn, shared_batch_function<Fn>>;
+
 public:
-    bulk_batch(State& self, Fn& fn, load_options options) : self_(self), fn_(fn), options_(options) {}
+    bulk_batch(State& self, Fn& fn, const load_options& options)
+        : self_(self), fn_(fn), options_(options),
+          begun_(options.max_age ? State::clock_type::now() : time_point{}) {}
+
+    [[nodiscard]] const load_options& options() const noexcept { return options_; }
+    /// Whether a load that began then will not do. Those of the operation's own always do.
+    [[nodiscard]] bool too_old(time_point load_begun) const noexcept {
+        return options_.max_age && begun_ - load_begun > *options_.max_age;
+    }
+    /// Whether what a flight brought that somebody else began was found in the backend, and will not do.
+    [[nodiscard]] bool too_old(const typename State::flight_type* flight) const noexcept {
+        return !State::synchronous && options_.max_age && flight != nullptr && flight->outcome.found &&
+               State::age(flight->outcome.created) > *options_.max_age;
+    }
 
     template <class Make>
-    [[nodiscard]] auto add(Make make) {
+    [[nodiscard]] auto add(Make make, bool counts) {
         if (!job_) {
             tally_ = make_batch_tally(self_);
-            job_ = self_.template make_job<batch_load<State, Fn>>(options_.load_timeout, nullptr,
-                                                                  std::move(fn_), options_, tally_);
+            job_ = self_.template make_job<batch_load<State, function>>(options_.load_timeout, nullptr,
+                                                                        take_function(), options_, tally_);
         }
         auto flight = make(job_);
-        if (tally_) {
+        if (tally_ && counts) {
             tally_->add();
         }
         return flight;
@@ -129,34 +187,57 @@ public:
 
     void launch() {
         tally_ = nullptr; // the job's from now on
-        if (job_) {
-            job_->board().submit(*job_);
+        if (const auto job = std::exchange(job_, nullptr)) {
+            job->board().submit(*job);
         }
     }
 
 private:
+    [[nodiscard]] function take_function() {
+        if constexpr (State::synchronous) {
+            return std::move(fn_);
+        } else {
+            if (!shared_.fn) {
+                shared_.fn = std::make_shared<Fn>(std::move(fn_));
+            }
+            return shared_;
+        }
+    }
+
     State& self_;
     Fn& fn_;
-    const load_options options_;
+    [[no_unique_address]] std::conditional_t<State::synchronous, std::monostate, function> shared_;
+    const load_options& options_;
+    const time_point begun_;
     typename State::job_ptr job_;
     batch_tally_ptr<State> tally_;
 };
 
-/// Fresh values, flights under way and one batch for the rest, gathered in one map.
+/// Values that will do, flights under way and one batch for the rest, gathered in one map. What is to be
+/// renewed is in that batch too, which so may go on when the map is complete.
 template <class Map, class State, class Fn>
 asio::awaitable<Map> get_many_or_load(std::shared_ptr<State> self, std::vector<typename State::key_type> keys,
                                       Fn fn, load_options options) {
     using K = typename State::key_type;
+    using request = batch_request<State, bulk_batch<State, Fn>>;
     bulk_batch<State, Fn> batch(*self, fn, options);
-    std::vector<batch_request<State, bulk_batch<State, Fn>>> requests;
+    std::vector<request> requests;
     requests.reserve(keys.size());
     for (const K& key : keys) {
         requests.emplace_back(*self, batch, key);
     }
-    const auto flights = co_await State::join_all(self, requests, batch);
     Map result;
-    for (std::size_t i = 0; i != requests.size(); ++i) {
-        result.emplace(requests[i].query(), requests[i].result(flights[i].get()));
+    while (!requests.empty()) {
+        const auto flights = co_await State::join_all(self, requests, batch);
+        std::vector<request> again;
+        for (std::size_t i = 0; i != requests.size(); ++i) {
+            if (batch.too_old(flights[i].get())) {
+                again.emplace_back(*self, batch, requests[i].query(), true);
+            } else {
+                result.emplace(requests[i].query(), requests[i].result(flights[i].get()));
+            }
+        }
+        requests = std::move(again);
     }
     co_return result;
 }

@@ -5,6 +5,7 @@
 #include <acache/detail/cache_state.hpp>
 #include <acache/detail/flight_caller.hpp>
 #include <acache/detail/keys.hpp>
+#include <acache/detail/serving.hpp>
 #include <acache/detail/single_load.hpp>
 #include <acache/entry.hpp>
 #include <acache/error.hpp>
@@ -25,17 +26,6 @@
 
 namespace acache::detail {
 
-/// Whether a load that ended so tells of trouble at the source, and not of the key, its caller or the cache.
-[[nodiscard]] inline bool is_outage(const std::exception_ptr& error) {
-    try {
-        std::rethrow_exception(error);
-    } catch (const boost::system::system_error& e) {
-        return e.code() != errc::not_found && e.code() != errc::recursive_load && e.code() != errc::closed;
-    } catch (...) {
-        return true;
-    }
-}
-
 /// What a caller with a loader of its own asks of the flights.
 template <class State, class Query, class Load>
 class load_request : public flight_request {
@@ -51,10 +41,7 @@ public:
 
     [[nodiscard]] std::size_t hash() const noexcept { return hash_; }
     [[nodiscard]] const Query& query() const noexcept { return query_; }
-    [[nodiscard]] bool may_answer() const noexcept {
-        return !mode_.replaces && (self_.freshness.renews_early() || options_.max_age ||
-                                   self_.freshness.windows(options_).serve() || !self_.failures.empty());
-    }
+    [[nodiscard]] bool may_answer() const noexcept { return !mode_.replaces && may_serve(self_, options_); }
     [[nodiscard]] bool replaces(const typename State::flight_type& flight) const noexcept {
         return mode_.replaces ||
                (options_.max_age && State::clock_type::now() - flight.begun > *options_.max_age);
@@ -64,12 +51,16 @@ public:
         if (mode_.replaces) {
             return false;
         }
-        auto there = stored(flight);
-        if (there && answers(*there)) {
-            found_ = std::move(there);
-        } else {
-            recall(std::move(there));
+        auto there = stored_here(self_, query_, hash_, flight);
+        // Near its end it would have been a hit, but for the draw.
+        constexpr bool drawn = State::store_type::answers_locally;
+        const auto use = there ? serve(self_, *there, hash_, options_, drawn, mode_.serves_stale) : serving{};
+        if (!use.answers) {
+            failure_ = recall(self_, query_, options_, there, mode_.serves_stale);
         }
+        found_ = std::move(there);
+        stale_ = use.stale || !use.answers;
+        renews_ = use.renews;
         return found_ || failure_;
     }
     /// The remembered failure that is the answer; null where it is another.
@@ -105,7 +96,7 @@ public:
     static void launch(typename State::flight_type& flight) { flight.job->board().submit(*flight.job); }
 
     /// What the caller gets of its flight, which has ended; null where there was an answer without one.
-    [[nodiscard]] lookup_result<V> result(const typename State::flight_type* flight, bool started) {
+    [[nodiscard]] lookup_result<V> result(typename State::flight_type* flight, bool started) {
         using enum lookup_source;
         V brought = value(flight);
         if (found_) {
@@ -118,15 +109,9 @@ public:
     /// Whether there is a stale value for a caller who has waited long enough; then that is the answer, and
     /// it has no flight any more.
     [[nodiscard]] bool outlasted(typename State::flight_type& flight) {
-        auto there = stored(nullptr);
-        if (!there) {
-            there = self_.copy_older(flight);
-        }
-        if (there && self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
-            stale_ = late_ = true;
-            found_ = std::move(there);
-            self_.count(counter::soft_timeouts);
-        }
+        found_ = second_best(self_, query_, flight, options_);
+        stale_ = late_ = found_.has_value();
+        self_.count(counter::soft_timeouts, late_ ? 1 : 0);
         return late_;
     }
     /// What the flight brought will do. One that somebody else began may have found a value in the backend
@@ -141,12 +126,15 @@ public:
             !outcome.found || !options_.max_age || State::age(outcome.created) <= *options_.max_age;
         return recent && !(outcome.details && outcome.details->invalidated_before(seen_));
     }
-    [[nodiscard]] V value(const typename State::flight_type* flight) {
+    [[nodiscard]] V value(typename State::flight_type* flight) {
         if (flight != nullptr) {
-            if (!flight->outcome.error || !rescued(*flight)) {
+            if (flight->outcome.error && !mode_.replaces) {
+                found_ = better_than_error(self_, query_, *flight, options_);
+                stale_ = true;
+            }
+            if (!found_) {
                 return flight->outcome.get();
             }
-            self_.count(counter::stale_on_error);
         } else if (!joined_ && !late_) {
             count(!failure_ && stale_ ? counter::stale_hits : counter::hits);
             if (failure_) {
@@ -166,72 +154,6 @@ private:
         if (mode_.counts) {
             self_.count(c);
         }
-    }
-
-    /// What can be told without suspending of what is stored; `flight` is the key's, or null.
-    [[nodiscard]] std::optional<entry<V>> stored(const typename State::flight_type* flight) {
-        std::optional<entry<V>> there;
-        if constexpr (State::store_type::answers_locally) {
-            if (self_.keeps()) {
-                there = std::move(self_.stored().ask(query_, hash_).found());
-            }
-        }
-        if (!there && flight != nullptr && flight->older) {
-            there = *flight->older;
-        }
-        return there;
-    }
-
-    /// Whether what is stored is the answer, without a load.
-    [[nodiscard]] bool answers(const entry<V>& there) {
-        switch (self_.judge(there, self_.freshness.demand_of(options_))) {
-        case standing::fresh:
-            // Near its end it would have been a hit, but for the draw.
-            renews_ =
-                self_.freshness.renews_early() &&
-                self_.freshness.may_be_due(State::clock_type::now(), there.fresh_until, there.details.get());
-            return true;
-        case standing::revalidate:
-            stale_ = true;
-            renews_ = !self_.held_back(hash_);
-            return mode_.serves_stale;
-        case standing::if_error:
-            stale_ = true;
-            return mode_.serves_stale && self_.held_back(hash_); // a load has failed only just now
-        default:
-            return false;
-        }
-    }
-
-    /// Looks for a remembered failure; a stale value that may take its place does.
-    void recall(std::optional<entry<V>> there) {
-        auto remembered = self_.failures.find(query_, options_.max_age);
-        if (!remembered) {
-            return;
-        }
-        const bool may_stand_in =
-            !remembered->is_answer && mode_.serves_stale && self_.freshness.windows(options_).serve();
-        if (may_stand_in && there &&
-            self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
-            stale_ = true;
-            found_ = std::move(there);
-        } else if (State::synchronous || !may_stand_in) {
-            failure_ = std::move(remembered->error);
-        } // else a flight is to look in the backend first
-    }
-
-    /// Whether there is a value that is better than the flight's error.
-    [[nodiscard]] bool rescued(const typename State::flight_type& flight) {
-        if (mode_.replaces || !self_.freshness.windows(options_).serve() ||
-            !is_outage(flight.outcome.error)) {
-            return false;
-        }
-        auto there = stored(&flight);
-        if (there && self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
-            stale_ = true;
-            found_ = std::move(there);
-        }
-        return found_.has_value();
     }
 
     State& self_;

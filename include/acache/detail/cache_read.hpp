@@ -78,10 +78,10 @@ asio::awaitable<std::optional<entry<typename State::value_type>>> read(State& se
     co_return State::if_fresh(std::move(found));
 }
 
-/// The same for many keys, in one operation where the backend can.
+/// A read of many keys, of whatever the backend has, in one operation where it can.
 template <class State>
 asio::awaitable<std::vector<std::optional<entry<typename State::value_type>>>>
-read_many(State& self, const std::vector<typename State::key_type>& keys) {
+read_any_of(State& self, const std::vector<typename State::key_type>& keys) {
     using K = typename State::key_type;
     std::vector<std::optional<entry<typename State::value_type>>> found;
     if constexpr (multi_get_backend<typename State::backend_type, K, typename State::value_type>) {
@@ -93,13 +93,21 @@ read_many(State& self, const std::vector<typename State::key_type>& keys) {
         }
         count_backend_failure(self, failure, co_await asio::this_coro::cancellation_state);
         found.resize(keys.size());
-        for (auto& f : found) {
-            f = State::if_fresh(std::move(f));
-        }
     } else {
         for (const auto& key : keys) {
-            found.push_back(co_await read(self, key));
+            found.push_back(co_await read_any(self, key));
         }
+    }
+    co_return found;
+}
+
+/// The same, of what is fresh.
+template <class State>
+asio::awaitable<std::vector<std::optional<entry<typename State::value_type>>>>
+read_many(State& self, const std::vector<typename State::key_type>& keys) {
+    auto found = co_await read_any_of(self, keys);
+    for (auto& f : found) {
+        f = State::if_fresh(std::move(f));
     }
     co_return found;
 }

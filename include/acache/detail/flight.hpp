@@ -79,9 +79,16 @@ public:
     bool joinable = false;
     /// Nobody wants it any more, and its job has been told.
     bool abandoned = false;
-    /// What an asynchronous backend had for the key when the load began, where that may still be of use. Set
-    /// once, if at all, and constant once `ended` is true.
+    /// What an asynchronous backend had for the key when the load began, where that may still be of use; and
+    /// the entry that a batch renews. Set once, if at all, and constant once `ended` is true.
     std::unique_ptr<entry<V>> older;
+    /// Part of a batch, to renew `older` in the background. Constant once the batch is sent.
+    bool renews = false;
+    /// That entry is still fresh.
+    bool early = false;
+    /// The look-up that it was made for, if any, has been counted. Of the flights of batches over an
+    /// asynchronous backend.
+    bool counted = false;
     /// The loader has brought the outcome, which is being stored.
     bool loaded = false;
     /// Set under the mutex, and read without it too. Who sees it true sees the outcome.

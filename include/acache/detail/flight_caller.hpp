@@ -43,6 +43,32 @@ private:
     typename Group::flight_ptr flight_;
 };
 
+/// Gives a caller a share in the flight of the request's key, which is joined or `started`, and none where
+/// the request found an answer of its own. `inside` is the load that the caller runs in, or null; that it
+/// waits for the flight is told by `edge`. Throws `errc::recursive_load`.
+template <class Group, class Request>
+void take_share(Group& group, Request& request, const load_node_ptr& inside,
+                std::optional<flight_share<Group>>& share, std::optional<wait_edge>& edge, bool& started) {
+    while (auto flight = group.join_or_add(request, started)) {
+        share.emplace(group, std::move(flight));
+        if (!started) {
+            request.joined();
+        }
+        if (!inside) {
+            break;
+        }
+        auto& job = *(*share)->job;
+        edge.emplace(inside, job.node());
+        if (job.board().exempt(job)) {
+            break;
+        }
+        // Another thread is about to end that flight, since it was refused before this load joined it.
+        edge.reset();
+        share.reset();
+        std::this_thread::yield();
+    }
+}
+
 /// One caller on its way: enters the group with a request, waits for the flight that it was given, and leaves
 /// it when it goes out of scope. Lives in the caller's coroutine frame, so that the way costs no frame of its
 /// own.
@@ -59,24 +85,7 @@ public:
     /// Joins the flight of the request's key or starts one. Throws `errc::recursive_load`.
     template <class Request>
     void enter(Request& request) {
-        while (auto flight = group_.join_or_add(request, started_)) {
-            share_.emplace(group_, std::move(flight));
-            if (!started_) {
-                request.joined();
-            }
-            if (!load_) {
-                break;
-            }
-            auto& job = *(*share_)->job;
-            edge_.emplace(load_, job.node());
-            if (job.board().exempt(job)) {
-                break;
-            }
-            // Another thread is about to end that flight, since it was refused before this load joined it.
-            edge_.reset();
-            share_.reset();
-            std::this_thread::yield();
-        }
+        take_share(group_, request, load_, share_, edge_, started_);
         if (!share_) {
             request.launch_renewal();
         } else if (started_) {
@@ -105,7 +114,7 @@ public:
     void let_go_on() noexcept { share_->stay(); }
 
     /// The flight, which has ended; null where the request found an answer of its own.
-    [[nodiscard]] const typename Group::flight_type* flight() const noexcept {
+    [[nodiscard]] typename Group::flight_type* flight() const noexcept {
         return share_ ? &**share_ : nullptr;
     }
     [[nodiscard]] bool started() const noexcept { return started_; }

@@ -24,7 +24,6 @@
 #include <exception>
 #include <memory>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -120,8 +119,9 @@ public:
     }
 
     /// The way of a caller with many keys: requests are entered one by one, then `batch.launch()` submits the
-    /// jobs that new flights got, then each is waited for. A request that cannot be entered, since its load
-    /// waits for this caller or its key cannot be copied, is told so by `fail(error)`, and the others go on.
+    /// jobs that new flights got, then each flight is waited for; a request that has found an answer of its
+    /// own has none. One that cannot be entered, since its load waits for this caller or its key cannot be
+    /// copied, is told so by `fail(error)`, and the others go on.
     template <class Request, class Batch>
     static asio::awaitable<std::vector<flight_ptr>> join_all(std::shared_ptr<flight_group> self,
                                                              std::vector<Request>& requests, Batch& batch,
@@ -134,30 +134,7 @@ public:
         edges.reserve(caller ? requests.size() : 0);
         flights.reserve(requests.size());
         for (auto& request : requests) {
-            flight_ptr flight;
-            try {
-                bool started = false;
-                while ((flight = self->join_or_add(request, started))) {
-                    flight_share<flight_group> share(*self, flight);
-                    if (!started) {
-                        request.joined();
-                    }
-                    if (caller) {
-                        edges.emplace_back(caller, flight->job->node());
-                        if (!flight->job->board().exempt(*flight->job)) {
-                            edges.pop_back(); // as in flight_caller
-                            std::this_thread::yield();
-                            continue;
-                        }
-                    }
-                    shares.push_back(std::move(share));
-                    break;
-                }
-            } catch (...) {
-                flight = nullptr;
-                request.fail(std::current_exception());
-            }
-            flights.push_back(std::move(flight));
+            flights.push_back(self->enter(request, caller, shares, edges));
         }
         batch.launch();
         for (const auto& share : shares) {
@@ -249,6 +226,28 @@ public:
 private:
     template <class, class>
     friend class load_run;
+
+    /// Enters one of the requests of a caller in the load `inside`, or in none. Its flight, or null.
+    template <class Request>
+    flight_ptr enter(Request& request, const load_node_ptr& inside,
+                     std::vector<flight_share<flight_group>>& shares, std::vector<wait_edge>& edges) {
+        std::optional<flight_share<flight_group>> share;
+        std::optional<wait_edge> edge;
+        try {
+            bool started = false;
+            take_share(*this, request, inside, share, edge, started);
+        } catch (...) {
+            request.fail(std::current_exception());
+            return nullptr;
+        }
+        if (!share) {
+            return nullptr;
+        }
+        if (edge) {
+            edges.push_back(std::move(*edge));
+        }
+        return shares.emplace_back(std::move(*share)).flight();
+    }
 
     void time_out(job& j) {
         for (const auto& f : j.flights) {

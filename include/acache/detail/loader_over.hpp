@@ -8,6 +8,7 @@
 #include <acache/detail/cache_state.hpp>
 #include <acache/detail/cache_write.hpp>
 #include <acache/detail/job_board.hpp>
+#include <acache/detail/serving.hpp>
 #include <acache/error.hpp>
 #include <acache/options.hpp>
 
@@ -15,6 +16,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -47,7 +49,10 @@ public:
 
     asio::any_io_executor executor() const override { return state_->executor(); }
 
-    asio::awaitable<V> load(K key) override { return do_load(self(), std::move(key)); }
+    asio::awaitable<V> load(K key) override {
+        const auto patience = state_->freshness.soft_timeout(ticket::options());
+        return patience ? do_load_softly(self(), std::move(key), *patience) : do_load(self(), std::move(key));
+    }
     asio::awaitable<std::vector<load_result<V>>> load_many(std::vector<K> keys) override {
         return do_load_many(self(), std::move(keys));
     }
@@ -134,7 +139,53 @@ private:
                 co_await one.wait();
             }
             if (!one.withdrawn() || !self->board_.admits(true)) {
+                if (one.flight()->outcome.error) {
+                    self->rescue(one, key, value);
+                }
+                if (value) {
+                    co_return std::move(*value);
+                }
                 co_return one.flight()->outcome.get();
+            }
+        }
+    }
+
+    /// The same for callers who rather have a stale value than wait so long: in a coroutine of its own, as
+    /// others need no deadline in their frames.
+    static asio::awaitable<V> do_load_softly(std::shared_ptr<loader_over> self, K key,
+                                             std::chrono::nanoseconds patience) {
+        std::optional<V> value;
+        self->look(key, value);
+        if (value) {
+            co_return std::move(*value);
+        }
+        const asio::any_io_executor executor = co_await asio::this_coro::executor;
+        self->board_.check(load_of(executor) != nullptr);
+        for (bool counted = false;; counted = true) {
+            caller one(*self->state_, executor, self.get());
+            self->enter(one, key, counted, value);
+            if (!value && one.has_to_wait()) {
+                {
+                    const auto deadline = one.deadline(patience);
+                    co_await one.wait();
+                }
+                if (!one.over()) {
+                    self->outlast(one, key, value);
+                    if (!value) {
+                        co_await one.wait();
+                    }
+                }
+            }
+            if (!value && !(one.withdrawn() && self->board_.admits(true))) {
+                if (one.flight()->outcome.error) {
+                    self->rescue(one, key, value);
+                }
+                if (!value) {
+                    co_return one.flight()->outcome.get();
+                }
+            }
+            if (value) {
+                co_return std::move(*value);
             }
         }
     }
@@ -153,10 +204,27 @@ private:
     /// Gives the caller a flight, or the value where there is one by now.
     void enter(caller& one, const K& key, bool counted, std::optional<V>& value) {
         ticket batch(*this);
-        batch_request<State, ticket> request(*state_, batch, key, counted);
+        batch_request<State, ticket> request(*state_, batch, key, counted,
+                                             State::store_type::answers_locally);
         one.enter(request);
         if (one.flight() == nullptr) {
             value.emplace(std::move(request.found_value()));
+        }
+    }
+
+    /// The stale value in place of the error of the caller's flight, if there is one that will do.
+    void rescue(caller& one, const K& key, std::optional<V>& value) {
+        if (auto there = better_than_error(*state_, key, one.waits_for(), ticket::options())) {
+            value.emplace(std::move(there->value));
+        }
+    }
+
+    /// The stale value for a caller who has waited long enough: the flight goes on, without him.
+    void outlast(caller& one, const K& key, std::optional<V>& value) {
+        if (auto there = second_best(*state_, key, one.waits_for(), ticket::options())) {
+            value.emplace(std::move(there->value));
+            one.let_go_on();
+            state_->count(counter::soft_timeouts);
         }
     }
 

@@ -7,6 +7,7 @@
 #include <acache/detail/failed_load.hpp>
 #include <acache/detail/keys.hpp>
 #include <acache/detail/loader_context.hpp>
+#include <acache/detail/serving.hpp>
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
 #include <acache/lookup_result.hpp>
@@ -200,7 +201,7 @@ public:
         auto& self = static_cast<State&>(j.group());
         auto& flight = *j.flights.front();
         const auto took = self.count_load(j, begun_, result.error ? 1 : 0);
-        const auto fate = note_end(self, j, flight, result.error);
+        const auto fate = end(self, j, flight, result.error);
         if (result.error) {
             finish_failed(self, flight, std::move(result), fate, false, mode_.renews);
         } else {
@@ -243,7 +244,7 @@ public:
                 result.error = std::current_exception();
             }
             const auto took = self.count_load(j, begun_, result.error ? 1 : 0);
-            const auto fate = note_end(self, j, *flight, result.error);
+            const auto fate = end(self, j, *flight, result.error);
             if (result.error) {
                 if (!fate.is_answer || !may_be_stored_) {
                     finish_failed(self, *flight, std::move(result), fate);
@@ -307,51 +308,26 @@ private:
         return remembered.has_value();
     }
 
-    /// A flight of a job's own, to renew what another flight of it has found.
-    struct renewal : flight_request {
-        renewal(job& j, const typename State::flight_type& f, std::unique_ptr<entry<V>> of)
-            : runs(j), first(f), older(std::move(of)) {}
-        job& runs;
-        const typename State::flight_type& first;
-        std::unique_ptr<entry<V>> older;
-
-        [[nodiscard]] std::size_t hash() const noexcept { return first.hash; }
-        [[nodiscard]] const typename State::key_type& query() const noexcept { return first.key; }
-        [[nodiscard]] static bool found(const typename State::flight_type*) noexcept { return false; }
-        template <class Make>
-        [[nodiscard]] auto add(Make make) {
-            auto flight = make(typename State::job_ptr(&runs));
-            flight->older = std::move(older); // for those who come while it is renewed
-            return flight;
-        }
-    };
-
     /// What an asynchronous backend has for the key, alive: ends the flight with it, if it will do. The
     /// flight to load for is returned: this one, another one that renews what was found, or null for none.
     [[nodiscard]] typename State::flight_ptr use(State& self, job& j, typename State::flight_ptr flight,
                                                  entry<V> found) {
-        const auto is = self.judge(found, self.freshness.demand_of(options_));
-        const bool held_back = is != standing::fresh && self.held_back(flight->hash);
-        const bool serves =
-            is == standing::fresh ||
-            (mode_.serves_stale && (is == standing::revalidate || (is == standing::if_error && held_back)));
-        may_be_stored_ = is != standing::dead;
-        if (!serves) {
+        const auto use = serve(self, found, flight->hash, options_, false, mode_.serves_stale);
+        may_be_stored_ = true;
+        if (!use.answers) {
             self.put_older(*flight, std::make_unique<entry<V>>(std::move(found)));
             return flight;
         }
-        const bool is_stale = is != standing::fresh;
-        const bool renews = is_stale ? !held_back : is_due(self, found);
-        auto older = renews ? std::make_unique<entry<V>>(found) : nullptr;
-        tally_.settle(is_stale ? counter::stale_hits : counter::hits);
-        finish_found(self, *flight, std::move(found), is_stale);
+        auto older = use.renews ? std::make_unique<entry<V>>(found) : nullptr;
+        tally_.settle(use.stale ? counter::stale_hits : counter::hits);
+        finish_found(self, *flight, std::move(found), use.stale);
         if (!older) {
             return nullptr;
         }
         mode_.renews = older->created;
-        mode_.early = !is_stale;
+        mode_.early = !use.stale;
         bool started = false;
-        renewal wanted(j, *flight, std::move(older));
+        renewal<State> wanted(j, *flight, std::move(older), !use.stale);
         auto next = self.join_or_add(wanted, started);
         if (!started) {
             self.leave(*next); // somebody else loads already
@@ -360,28 +336,15 @@ private:
         return next;
     }
 
-    [[nodiscard]] static bool is_due(const State& self, const entry<V>& found) {
-        return self.freshness.renews_early() &&
-               self.freshness.is_due(State::clock_type::now(), found.fresh_until, found.details.get());
-    }
-
-    /// Whether the key is to be left alone for a while, and what becomes of an error. A load that was
-    /// cancelled is no reason, but for one that timed out.
-    [[nodiscard]] failure_fate note_end(State& self, const job& j, const typename State::flight_type& flight,
-                                        const std::exception_ptr& error) {
-        if (!error) {
-            self.backoff.forget(flight.hash);
-            self.failures.forget(flight.key);
-            return {};
+    /// What becomes of an error, with what the loader has said beside.
+    [[nodiscard]] failure_fate end(State& self, const job& j, const typename State::flight_type& flight,
+                                   const std::exception_ptr& error) {
+        auto fate = note_end(self, j, flight, error, options_, mode_.renews.has_value());
+        if (error && !context_.said().stores()) {
+            fate = {};
         }
-        auto fate =
-            j.cancelled() || !context_.said().stores() ? failure_fate{} : self.fate_of(error, options_);
-        fate.details = self.describe(context_, {});
-        if (fate.is_answer) {
-            self.backoff.forget(flight.hash);
-        } else if ((!j.cancelled() || State::ended(flight)) && self.keeps_stale(options_)) {
-            self.backoff.failed(flight.hash, State::clock_type::now());
-            self.count(counter::refresh_failures, mode_.renews ? 1 : 0);
+        if (error) {
+            fate.details = self.describe(context_, {});
         }
         return fate;
     }

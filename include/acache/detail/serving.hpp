@@ -1,0 +1,202 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_DETAIL_SERVING_HPP
+#define ACACHE_DETAIL_SERVING_HPP
+
+#include <acache/detail/counters.hpp>
+#include <acache/detail/failed_load.hpp>
+#include <acache/detail/flight_request.hpp>
+#include <acache/detail/standing.hpp>
+#include <acache/entry.hpp>
+#include <acache/error.hpp>
+#include <acache/options.hpp>
+
+#include <boost/system/system_error.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace acache::detail {
+
+/// Whether a load that ended so tells of trouble at the source, and not of the key, its caller or the cache.
+[[nodiscard]] inline bool is_outage(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const boost::system::system_error& e) {
+        return e.code() != errc::not_found && e.code() != errc::recursive_load && e.code() != errc::closed;
+    } catch (...) {
+        return true;
+    }
+}
+
+/// What a reader with a load of his own does with an entry that he has found.
+struct serving {
+    /// It is his answer.
+    bool answers = false;
+    /// It is past its freshness.
+    bool stale = false;
+    /// It is to be renewed in the background.
+    bool renews = false;
+};
+
+/// `drawn` says that the draw of `early_refresh` has been made for this look-up, and that it was this entry
+/// that kept it from being a hit, if it is near its end.
+template <class State>
+[[nodiscard]] serving serve(State& self, const entry<typename State::value_type>& there, std::size_t hash,
+                            const load_options& options, bool drawn = false, bool serves_stale = true) {
+    const auto is = self.judge(there, self.freshness.demand_of(options));
+    if (is == standing::fresh) {
+        const auto due = [&] {
+            const auto now = State::clock_type::now();
+            const auto* details = there.details.get();
+            return drawn ? self.freshness.may_be_due(now, there.fresh_until, details)
+                         : self.freshness.is_due(now, there.fresh_until, details);
+        };
+        return {true, false, self.freshness.renews_early() && due() && !self.held_back(hash)};
+    }
+    if (is < standing::if_error || !serves_stale) {
+        return {};
+    }
+    const bool held_back = self.held_back(hash); // a load has failed only just now
+    const bool revalidates = is == standing::revalidate;
+    return {revalidates || held_back, true, revalidates && !held_back};
+}
+
+/// Whether a look-up may have its answer from the store although a load of its key is under way.
+template <class State>
+[[nodiscard]] bool may_serve(const State& self, const load_options& options) noexcept {
+    return self.keeps_stale(options) || options.max_age || !self.failures.empty();
+}
+
+/// What can be told without suspending of what is stored, usable or not; `flight` is the key's, or null.
+template <class State, class Query>
+[[nodiscard]] std::optional<entry<typename State::value_type>>
+stored_here(State& self, const Query& query, std::size_t hash, const typename State::flight_type* flight) {
+    std::optional<entry<typename State::value_type>> there;
+    if constexpr (State::store_type::answers_locally) {
+        if (self.keeps()) {
+            there = std::move(self.stored().ask(query, hash).found());
+        }
+    }
+    if (!there && flight != nullptr && flight->older) {
+        there = *flight->older;
+    }
+    return there;
+}
+
+/// A value that is better than nothing for a reader, stale or not; empty if there is none. `flight` is the
+/// reader's, which may be under way.
+template <class State, class Query>
+[[nodiscard]] std::optional<entry<typename State::value_type>>
+second_best(State& self, const Query& query, typename State::flight_type& flight,
+            const load_options& options) {
+    auto there = stored_here(self, query, flight.hash, nullptr);
+    if (!there) {
+        there = self.copy_older(flight);
+    }
+    if (there && self.judge(*there, self.freshness.demand_of(options)) < standing::if_error) {
+        there.reset();
+    }
+    return there;
+}
+
+/// The failure that is remembered of a key, whose value, if it has one, is no answer by itself. Where `there`
+/// is not empty after that, it is the answer: a stale value may take the place of an error.
+template <class State, class Query>
+[[nodiscard]] std::exception_ptr recall(State& self, const Query& query, const load_options& options,
+                                        std::optional<entry<typename State::value_type>>& there,
+                                        bool serves_stale = true) {
+    auto remembered = self.failures.find(query, options.max_age);
+    const bool may_stand_in =
+        remembered && !remembered->is_answer && serves_stale && self.freshness.windows(options).serve();
+    if (!may_stand_in ||
+        (there && self.judge(*there, self.freshness.demand_of(options)) < standing::if_error)) {
+        there.reset();
+    }
+    // Over an asynchronous backend a flight is to look for a stale value first.
+    const bool is_told = remembered && !there && (State::synchronous || !may_stand_in);
+    return is_told ? std::move(remembered->error) : nullptr;
+}
+
+/// The same in place of the error of a flight that has ended with one, where that may be, and counted.
+template <class State, class Query>
+[[nodiscard]] std::optional<entry<typename State::value_type>>
+better_than_error(State& self, const Query& query, typename State::flight_type& flight,
+                  const load_options& options) {
+    std::optional<entry<typename State::value_type>> there;
+    if (self.freshness.windows(options).serve() && is_outage(flight.outcome.error)) {
+        there = second_best(self, query, flight, options);
+        self.count(counter::stale_on_error, there ? 1 : 0);
+    }
+    return there;
+}
+
+/// Asks for a flight of a job's own, to renew what another flight of it has found in the backend.
+template <class State>
+class renewal : public flight_request {
+public:
+    renewal(typename State::job& runs, const typename State::flight_type& found,
+            std::unique_ptr<entry<typename State::value_type>> older, bool early)
+        : runs_(runs), found_(found), older_(std::move(older)), early_(early) {}
+
+    [[nodiscard]] std::size_t hash() const noexcept { return found_.hash; }
+    [[nodiscard]] const typename State::key_type& query() const noexcept { return found_.key; }
+    [[nodiscard]] static bool found(const typename State::flight_type*) noexcept { return false; }
+    template <class Make>
+    [[nodiscard]] auto add(Make make) {
+        auto flight = make(typename State::job_ptr(&runs_));
+        flight->older = std::move(older_); // for those who come while it is renewed, too
+        flight->renews = true;
+        flight->early = early_;
+        return flight;
+    }
+
+private:
+    typename State::job& runs_;
+    const typename State::flight_type& found_;
+    std::unique_ptr<entry<typename State::value_type>> older_;
+    const bool early_;
+};
+
+/// Whether a flight of a job that was cancelled ended since its time was up: that is a failure, and no
+/// cancellation that anybody has asked for (contract C21).
+template <class State>
+[[nodiscard]] bool timed_out(const typename State::flight_type& flight) {
+    if (!State::ended(flight) || !flight.outcome.error) {
+        return false;
+    }
+    try {
+        std::rethrow_exception(flight.outcome.error);
+    } catch (const boost::system::system_error& e) {
+        return e.code() == errc::load_timeout;
+    } catch (...) {
+        return false;
+    }
+}
+
+/// How the load of a flight has ended: whether the key is to be left alone for a while, and what becomes of
+/// an error. A load that was cancelled is no reason for either, but for one that timed out.
+template <class State>
+[[nodiscard]] failure_fate
+note_end(State& self, const typename State::job& j, const typename State::flight_type& flight,
+         const std::exception_ptr& error, const load_options& options, bool renews) {
+    if (!error) {
+        self.backoff.forget(flight.hash);
+        self.failures.forget(flight.key);
+        return {};
+    }
+    const auto fate = j.cancelled() ? failure_fate{} : self.fate_of(error, options);
+    if (fate.is_answer) {
+        self.backoff.forget(flight.hash);
+    } else if (self.keeps_stale(options) && (!j.cancelled() || timed_out<State>(flight))) {
+        self.backoff.failed(flight.hash, State::clock_type::now());
+        self.count(counter::refresh_failures, renews ? 1 : 0);
+    }
+    return fate;
+}
+
+} // namespace acache::detail
+
+#endif
