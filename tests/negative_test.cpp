@@ -850,6 +850,8 @@ TEMPLATE_TEST_CASE("where stale_if_error allows it a stale value takes the place
     const auto found = w.call(w.cache->lookup("a", w.src));
     CHECK(found.value().value == 1);
     CHECK(found.value().source == acache::lookup_source::stale);
+    CHECK(w.cache->metrics().stale_hits == 1);
+    CHECK(w.cache->metrics().negative_hits == 0);
     const acache::load_options strict{.stale_if_error = 0s};
     CHECK(w.call(w.cache->get_or_load("a", w.src, strict)).what() == "down");
     manual_clock::advance(15s);

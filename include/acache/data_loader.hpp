@@ -38,7 +38,7 @@ namespace acache {
 /// awaitable of `std::vector<V>` or `std::vector<load_result<V>>` in the length and order of the keys, of
 /// `std::vector<std::optional<V>>`, or of a map from K to V; a key without a value gets `errc::not_found`, a
 /// vector of another length fails the whole batch with `errc::batch_size_mismatch`. Errors are not
-/// remembered.
+/// remembered, but by a cache below that is asked to (`negative_ttl`, `remember_errors`).
 ///
 /// The tick: the first load of a batch posts the sending to the loader's executor; what is loaded before that
 /// runs is in the batch. On an `io_context` with one thread, or where the loader and its callers share a

@@ -300,7 +300,14 @@ private:
         const auto remembered =
             mode_.renews ? std::nullopt : self.failures.find(flight.key, options_.max_age);
         if (remembered) {
-            tally_.settle(counter::hits, counter::negative_hits);
+            const bool is_rescued =
+                !remembered->is_answer && flight.older &&
+                self.judge(*flight.older, self.freshness.demand_of(options_)) >= standing::if_error;
+            if (is_rescued) {
+                tally_.settle(counter::stale_hits);
+            } else {
+                tally_.settle(counter::hits, counter::negative_hits);
+            }
             outcome result;
             result.error = remembered->error;
             self.finish(flight, std::move(result), [] {});
