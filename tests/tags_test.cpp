@@ -1,6 +1,7 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
 #include "cache_setup.hpp"
 
+#include <acache/data_loader.hpp>
 #include <acache/load_context.hpp>
 #include <acache/lookup_result.hpp>
 
@@ -255,6 +256,33 @@ TEMPLATE_TEST_CASE("C14 C15 a failure is not told to who joined after the invali
     CHECK(before.code() == errc::not_found);
     CHECK(after.value() == 2);
     CHECK(w.get("a") == 2);
+}
+
+TEMPLATE_TEST_CASE("C14 C15 look-ups of many keys get nothing either of a load that began before", "",
+                   over_memory, over_script) {
+    tagged_world<TestType> w;
+    const auto batch = [](std::vector<std::string> keys) -> asio::awaitable<std::vector<int>> {
+        co_return std::vector<int>(keys.size(), 100);
+    };
+    acache::DataLoader<std::string, int, manual_clock> loader(*w.cache, batch);
+    const std::vector<std::string> keys{"a", "b"};
+    w.src.hold();
+    auto before = w.call(w.load("a"));
+    auto bulk_before = w.call(w.cache->get_many_or_load(keys, batch));
+    w.invalidate_tag("org:7");
+    auto bulk = w.call(w.cache->get_many_or_load(keys, batch));
+    auto one = w.call(loader.load("a"));
+    auto many = w.call(loader.load_many(keys));
+    w.let_loads_end();
+    CHECK(before.value() == 1);
+    CHECK(*bulk_before.value().at("a") == 1);
+    CHECK(*bulk.value().at("a") == 100);
+    CHECK(*bulk.value().at("b") == 100);
+    CHECK(one.value() == 100);
+    CHECK(*many.value().at(0) == 100);
+    CHECK(w.get("a") == 100);
+    const auto m = w.cache->metrics();
+    CHECK(m.hits + m.misses + m.coalesced == 9); // each key of each look-up once
 }
 
 TEMPLATE_TEST_CASE("an invalidation of tags is refused by a closed cache", "", over_memory, over_script) {

@@ -20,7 +20,6 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <acache/detail/push_warnings.hpp>
@@ -90,6 +89,7 @@ public:
         return flight;
     }
     void joined() {
+        seen_ = self_->tags.now();
         if (!std::exchange(counted_, true)) {
             self_->count(counter::coalesced);
         }
@@ -105,6 +105,11 @@ public:
     /// The request has neither found an answer nor a flight to wait for.
     void fail(std::exception_ptr error) { error_ = std::move(error); }
 
+    /// The same request once more, when the flight that it has joined will not do.
+    [[nodiscard]] batch_request anew() const { return batch_request(*self_, *batch_, *key_, true); }
+    [[nodiscard]] bool satisfied(const flight_type* flight) const noexcept {
+        return flight == nullptr || will_do<State>(flight->outcome, batch_->options(), seen_);
+    }
     /// What the caller gets of its flight, which has ended; null where there is none. A value that cannot be
     /// copied is an error of its key.
     [[nodiscard]] load_result<V> result(flight_type* flight) {
@@ -131,6 +136,8 @@ private:
     std::size_t hash_ = 0;
     std::optional<entry<V>> found_;
     std::exception_ptr error_;
+    /// When it joined a flight, in the order of invalidations.
+    tag_stamp seen_ = 0;
     bool counted_;
     bool drawn_;
     bool stale_ = false;
@@ -150,14 +157,14 @@ struct shared_batch_function {
 };
 
 /// The batches of a single bulk operation: one, and one more for each time that a flight which it has joined
-/// brings a value that is too old for it.
+/// brings a value that will not do.
 template <class State, class Fn>
 class bulk_batch {
-    using function = std::conditional_t<State::synchronous, Fn, shared_batch_function<Fn>>;
+    using function = shared_batch_function<Fn>;
 
 public:
-    bulk_batch(State& self, Fn& fn, const load_options& options)
-        : self_(self), fn_(fn), options_(options),
+    bulk_batch(State& self, Fn fn, const load_options& options)
+        : self_(self), fn_{std::make_shared<Fn>(std::move(fn))}, options_(options),
           begun_(options.max_age ? State::clock_type::now() : time_point{}) {}
 
     [[nodiscard]] const load_options& options() const noexcept { return options_; }
@@ -165,18 +172,13 @@ public:
     [[nodiscard]] bool too_old(time_point load_begun) const noexcept {
         return options_.max_age && begun_ - load_begun > *options_.max_age;
     }
-    /// Whether what a flight brought that somebody else began was found in the backend, and will not do.
-    [[nodiscard]] bool too_old(const typename State::flight_type* flight) const noexcept {
-        return !State::synchronous && options_.max_age && flight != nullptr && flight->outcome.found &&
-               State::age(flight->outcome.created) > *options_.max_age;
-    }
 
     template <class Make>
     [[nodiscard]] auto add(Make make, bool counts) {
         if (!job_) {
             tally_ = make_batch_tally(self_);
-            job_ = self_.template make_job<batch_load<State, function>>(options_.load_timeout, nullptr,
-                                                                        take_function(), options_, tally_);
+            job_ = self_.template make_job<batch_load<State, function>>(options_.load_timeout, nullptr, fn_,
+                                                                        options_, tally_);
         }
         auto flight = make(job_);
         if (tally_ && counts) {
@@ -193,25 +195,39 @@ public:
     }
 
 private:
-    [[nodiscard]] function take_function() {
-        if constexpr (State::synchronous) {
-            return std::move(fn_);
-        } else {
-            if (!shared_.fn) {
-                shared_.fn = std::make_shared<Fn>(std::move(fn_));
-            }
-            return shared_;
-        }
-    }
-
     State& self_;
-    Fn& fn_;
-    [[no_unique_address]] std::conditional_t<State::synchronous, std::monostate, function> shared_;
+    const function fn_;
     const load_options& options_;
     const time_point begun_;
     typename State::job_ptr job_;
     batch_tally_ptr<State> tally_;
 };
+
+/// As `flight_group::join_all`, but requests whose flights will not do are entered anew.
+template <class State, class Request, class Batch>
+asio::awaitable<std::vector<typename State::flight_ptr>>
+join_all_anew(std::shared_ptr<State> self, std::vector<Request>& requests, Batch& batch,
+              const void* owner = nullptr) {
+    auto flights = co_await State::join_all(self, requests, batch, owner);
+    for (;;) {
+        std::vector<std::size_t> places;
+        std::vector<Request> again;
+        for (std::size_t i = 0; i != requests.size(); ++i) {
+            if (!requests[i].satisfied(flights[i].get())) {
+                places.push_back(i);
+                again.push_back(requests[i].anew());
+            }
+        }
+        if (again.empty()) {
+            co_return flights;
+        }
+        auto next = co_await State::join_all(self, again, batch, owner);
+        for (std::size_t i = 0; i != places.size(); ++i) {
+            requests[places[i]] = std::move(again[i]);
+            flights[places[i]] = std::move(next[i]);
+        }
+    }
+}
 
 /// Values that will do, flights under way and one batch for the rest, gathered in one map. What is to be
 /// renewed is in that batch too, which so may go on when the map is complete.
@@ -219,25 +235,16 @@ template <class Map, class State, class Fn>
 asio::awaitable<Map> get_many_or_load(std::shared_ptr<State> self, std::vector<typename State::key_type> keys,
                                       Fn fn, load_options options) {
     using K = typename State::key_type;
-    using request = batch_request<State, bulk_batch<State, Fn>>;
-    bulk_batch<State, Fn> batch(*self, fn, options);
-    std::vector<request> requests;
+    bulk_batch<State, Fn> batch(*self, std::move(fn), options);
+    std::vector<batch_request<State, bulk_batch<State, Fn>>> requests;
     requests.reserve(keys.size());
     for (const K& key : keys) {
         requests.emplace_back(*self, batch, key);
     }
+    const auto flights = co_await join_all_anew(self, requests, batch);
     Map result;
-    while (!requests.empty()) {
-        const auto flights = co_await State::join_all(self, requests, batch);
-        std::vector<request> again;
-        for (std::size_t i = 0; i != requests.size(); ++i) {
-            if (batch.too_old(flights[i].get())) {
-                again.emplace_back(*self, batch, requests[i].query(), true);
-            } else {
-                result.emplace(requests[i].query(), requests[i].result(flights[i].get()));
-            }
-        }
-        requests = std::move(again);
+    for (std::size_t i = 0; i != requests.size(); ++i) {
+        result.emplace(requests[i].query(), requests[i].result(flights[i].get()));
     }
     co_return result;
 }

@@ -114,17 +114,8 @@ public:
         self_.count(counter::soft_timeouts, late_ ? 1 : 0);
         return late_;
     }
-    /// What the flight brought will do. One that somebody else began may have found a value in the backend
-    /// that is too old for this caller, or have begun before a tag was invalidated and this caller came
-    /// (contract C15).
     [[nodiscard]] bool satisfied(const typename State::flight_type* flight) const noexcept {
-        if (flight == nullptr) {
-            return true;
-        }
-        const auto& outcome = flight->outcome;
-        const bool recent =
-            !outcome.found || !options_.max_age || State::age(outcome.created) <= *options_.max_age;
-        return recent && !(outcome.details && outcome.details->invalidated_before(seen_));
+        return flight == nullptr || will_do<State>(flight->outcome, options_, seen_);
     }
     [[nodiscard]] V value(typename State::flight_type* flight) {
         if (flight != nullptr) {

@@ -138,7 +138,7 @@ private:
             if (one.has_to_wait()) {
                 co_await one.wait();
             }
-            if (!one.withdrawn() || !self->board_.admits(true)) {
+            if (!self->enters_anew(one)) {
                 if (one.flight()->outcome.error) {
                     self->rescue(one, key, value);
                 }
@@ -176,7 +176,7 @@ private:
                     }
                 }
             }
-            if (!value && !(one.withdrawn() && self->board_.admits(true))) {
+            if (!value && !self->enters_anew(one)) {
                 if (one.flight()->outcome.error) {
                     self->rescue(one, key, value);
                 }
@@ -188,6 +188,16 @@ private:
                 co_return std::move(*value);
             }
         }
+    }
+
+    /// Whether the flight that the caller has joined will not do: it was taken back, or a tag of what it
+    /// brought has been invalidated meanwhile, perhaps before he came (contract C15).
+    [[nodiscard]] bool enters_anew(const caller& one) {
+        const auto* flight = one.started() ? nullptr : one.flight();
+        return flight != nullptr &&
+               (flight->outcome.withdrawn ||
+                (flight->outcome.details && flight->outcome.details->invalidated())) &&
+               board_.admits(true);
     }
 
     /// The way of a hit.
@@ -237,7 +247,7 @@ private:
         for (const K& key : keys) {
             requests.emplace_back(*self->state_, batch, key);
         }
-        const auto flights = co_await State::join_all(self->state_, requests, batch, self.get());
+        const auto flights = co_await join_all_anew(self->state_, requests, batch, self.get());
         std::vector<load_result<V>> results;
         results.reserve(requests.size());
         for (std::size_t i = 0; i != requests.size(); ++i) {

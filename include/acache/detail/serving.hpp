@@ -133,6 +133,16 @@ better_than_error(State& self, const Query& query, typename State::flight_type& 
     return there;
 }
 
+/// Whether what a flight has brought will do for a caller who had seen so much of the invalidations of tags
+/// when he joined it, 0 for who began it. One that somebody else began may have found a value in the backend
+/// that is too old for him, or have begun before a tag was invalidated and he came (contract C15).
+template <class State>
+[[nodiscard]] bool will_do(const typename State::outcome_type& outcome, const load_options& options,
+                           tag_stamp seen) noexcept {
+    const bool recent = !outcome.found || !options.max_age || State::age(outcome.created) <= *options.max_age;
+    return recent && !(outcome.details && outcome.details->invalidated_before(seen));
+}
+
 /// Asks for a flight of a job's own, to renew what another flight of it has found in the backend.
 template <class State>
 class renewal : public flight_request {
