@@ -5,11 +5,14 @@
 #include <acache/detail/batch.hpp>
 #include <acache/detail/cache_read.hpp>
 #include <acache/detail/cache_state.hpp>
+#include <acache/detail/observation.hpp>
 #include <acache/detail/single_load.hpp>
+#include <acache/observer.hpp>
 
 #include <boost/asio/awaitable.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -39,6 +42,7 @@ public:
         open_ -= n;
         state_.count(as, n);
     }
+    [[nodiscard]] std::size_t open() const noexcept { return open_; }
 
 private:
     State& state_;
@@ -80,6 +84,7 @@ public:
         keep_wanted(self, j);
         if constexpr (!State::synchronous) {
             tally_->settle(counter::misses, j.flights.size() - flights_.size());
+            tell_unwanted(self, j);
             if (!flights_.empty()) {
                 co_await take_stored(self);
                 keep_wanted(self, j);
@@ -89,6 +94,7 @@ public:
             co_return;
         }
         self.count(counter::loads, keys_.size());
+        tell_started(self);
         const auto begun = State::timer_clock::now();
         std::vector<load_result<V>> results;
         std::exception_ptr failure;
@@ -98,17 +104,71 @@ public:
             failure = std::current_exception();
         }
         if (failure) {
-            self.count_load(j, begun, keys_.size());
+            tell_ended(self, self.count_load(j, begun, keys_.size()), [&](std::size_t) { return failure; });
             self.fail_all(j, failure);
             co_return;
         }
         const auto failed =
             std::count_if(results.begin(), results.end(), [](const auto& r) { return r.has_error(); });
         const auto took = self.count_load(j, begun, static_cast<std::size_t>(failed));
+        tell_ended(self, took, [&](std::size_t i) {
+            return results[i].has_error() ? results[i].error() : std::exception_ptr();
+        });
         co_await finish(self, results, took);
     }
 
+    /// Those that never came so far are told of as misses too.
+    void refused(job& j)
+        requires(State::template observes<events::miss>)
+    {
+        if (tally_ && tally_->open() != 0) {
+            auto& self = static_cast<State&>(j.group());
+            tally_->settle(counter::misses, tally_->open());
+            if (flights_.empty()) {
+                tell_unwanted(self, j);
+            }
+            for (const auto* flight : flights_) {
+                self.template tell<events::miss>(flight->key);
+            }
+        }
+    }
+
 private:
+    /// Of the job's flights those that are not among `flights_`, which are in the same order.
+    void tell_unwanted(State& self, const job& j) const noexcept {
+        if constexpr (State::template observes<events::miss>) {
+            auto next = flights_.begin();
+            for (const auto& f : j.flights) {
+                if (next != flights_.end() && *next == f.get()) {
+                    ++next;
+                } else {
+                    self.template tell<events::miss>(f->key);
+                }
+            }
+        }
+    }
+
+    void tell_started(State& self) noexcept {
+        report_.begin(self, keys_.size());
+        for (std::size_t i = 0; i != keys_.size(); ++i) {
+            report_.started(self, keys_[i], false, i);
+        }
+    }
+
+    /// `failure(i)` is that of the `i`-th key.
+    template <class Failure>
+    void tell_ended(State& self, std::chrono::nanoseconds took, Failure failure) const {
+        if constexpr (State::observes_loads) {
+            std::size_t next = 0;
+            for (std::size_t i = 0; i != flights_.size(); ++i) {
+                if (place(i) == next) {
+                    report_.ended(self, *flights_[i], took, failure(next), next);
+                    ++next;
+                }
+            }
+        }
+    }
+
     // Two flights have one key where the first was fenced before the batch was sent: they share a place in
     // it.
     void keep_wanted(State& self, job& j) {
@@ -152,6 +212,11 @@ private:
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             const auto& entry = found[place(i)];
             tally_->settle(entry ? counter::hits : counter::misses);
+            if (entry) {
+                self.template tell<events::hit>(flights_[i]->key);
+            } else {
+                self.template tell<events::miss>(flights_[i]->key);
+            }
             if (entry) {
                 finish_found(self, *flights_[i], *entry);
             }
@@ -226,6 +291,7 @@ private:
     Fn fn_;
     const load_options options_;
     const batch_tally_ptr<State> tally_;
+    [[no_unique_address]] load_report<State> report_;
     std::vector<typename State::flight_type*> flights_; // the job's
     std::vector<K> keys_;
     std::vector<std::size_t> places_; // of each flight's key; empty where they are all in their order

@@ -6,6 +6,7 @@
 #include <acache/detail/cache_state.hpp>
 #include <acache/entry.hpp>
 #include <acache/error.hpp>
+#include <acache/observer.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -46,25 +47,20 @@ public:
                 found_ = std::move(self_->ask(*key_, hash_).found());
             }
         }
-        if (found_ && !std::exchange(counted_, true)) {
-            self_->count(counter::hits);
-        }
         return found_.has_value();
     }
 
     template <class Make>
     [[nodiscard]] auto add(Make make) {
-        auto flight = batch_->add(std::move(make));
-        if (State::synchronous && !std::exchange(counted_, true)) {
-            self_->count(counter::misses);
-        }
-        return flight;
+        return batch_->add(std::move(make));
     }
-    void joined() {
-        if (!std::exchange(counted_, true)) {
-            self_->count(counter::coalesced);
+    void answered() { count<events::hit>(counter::hits); }
+    void added() {
+        if constexpr (State::synchronous) {
+            count<events::miss>(counter::misses);
         }
     }
+    void joined() { count<events::join>(counter::coalesced); }
     void launch(typename State::flight_type&) { batch_->launch(); }
     /// The answer that `found` found.
     [[nodiscard]] V& found_value() noexcept { return found_->value; }
@@ -87,6 +83,14 @@ public:
     }
 
 private:
+    template <template <class> class Event>
+    void count(counter c) {
+        if (!std::exchange(counted_, true)) {
+            self_->count(c);
+            self_->template tell<Event>(*key_);
+        }
+    }
+
     State* self_;
     Batch* batch_;
     const K* key_;

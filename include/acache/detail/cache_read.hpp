@@ -7,6 +7,7 @@
 #include <acache/detail/keys.hpp>
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
+#include <acache/observer.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_state.hpp>
@@ -35,7 +36,7 @@ void count_backend_failure(State& self, const std::exception_ptr& failure,
         if (caller.cancelled() != asio::cancellation_type::none) {
             throw boost::system::system_error(asio::error::operation_aborted);
         }
-        self.count(counter::backend_failures);
+        self.backend_failed(failure);
     }
 }
 
@@ -104,6 +105,17 @@ read_many(State& self, const std::vector<typename State::key_type>& keys) {
     co_return found;
 }
 
+/// Counts a look-up that was answered, and tells of it.
+template <class State, class Query>
+void count_found(State& self, const Query& key, bool found) {
+    self.count(found ? counter::hits : counter::misses);
+    if (found) {
+        self.template tell<events::hit>(key);
+    } else {
+        self.template tell<events::miss>(key);
+    }
+}
+
 /// The fresh value of a key, if it is known here.
 template <class State, class Q>
 [[nodiscard]] std::optional<typename State::value_type> try_get(State& self, const Q& key) {
@@ -111,8 +123,11 @@ template <class State, class Q>
         std::optional<typename State::value_type> result;
         const bool hit = self.template hit<false>(
             key, [&](auto&& value, time_point) { result.emplace(std::forward<decltype(value)>(value)); });
-        if (!hit) {
+        if (hit) {
+            self.template tell<events::hit>(key);
+        } else {
             self.count(counter::misses);
+            self.template tell<events::miss>(key);
         }
         return result;
     } else {
@@ -142,7 +157,7 @@ asio::awaitable<std::optional<typename State::value_type>> get_remote(std::share
             found = co_await read(*self, key);
         }
     }
-    self->count(found ? counter::hits : counter::misses);
+    count_found(*self, query, found.has_value());
     if (found) {
         co_return std::move(found->value);
     }
@@ -165,7 +180,7 @@ asio::awaitable<Map> get_many(std::shared_ptr<State> self, std::vector<typename 
     Map result;
     std::vector<typename State::key_type> unknown;
     const auto take = [&](const auto& key, auto& found) {
-        self->count(found ? counter::hits : counter::misses);
+        count_found(*self, key, found.has_value());
         if (found) {
             result.emplace(key, std::move(found->value));
         }

@@ -61,7 +61,9 @@ public:
     void enter(Request& request) {
         while (auto flight = group_.join_or_add(request, started_)) {
             share_.emplace(group_, std::move(flight));
-            if (!started_) {
+            if (started_) {
+                request.added();
+            } else {
                 request.joined();
             }
             if (!load_) {
@@ -78,6 +80,7 @@ public:
             std::this_thread::yield();
         }
         if (!share_) {
+            request.answered();
             request.launch_renewal();
         } else if (started_) {
             request.launch(**share_);

@@ -139,7 +139,9 @@ public:
                 bool started = false;
                 while ((flight = self->join_or_add(request, started))) {
                     flight_share<flight_group> share(*self, flight);
-                    if (!started) {
+                    if (started) {
+                        request.added();
+                    } else {
                         request.joined();
                     }
                     if (caller) {
@@ -152,6 +154,9 @@ public:
                     }
                     shares.push_back(std::move(share));
                     break;
+                }
+                if (!flight) {
+                    request.answered();
                 }
             } catch (...) {
                 flight = nullptr;

@@ -6,10 +6,12 @@
 #include <acache/detail/cache_state.hpp>
 #include <acache/detail/keys.hpp>
 #include <acache/detail/loader.hpp>
+#include <acache/detail/observation.hpp>
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
 #include <acache/load_context.hpp>
 #include <acache/lookup_result.hpp>
+#include <acache/observer.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -52,10 +54,13 @@ public:
     lookup_tally& operator=(lookup_tally&&) = delete;
     ~lookup_tally() { settle(counter::misses); }
 
-    void settle(counter as) noexcept {
-        if (auto* state = std::exchange(state_, nullptr)) {
+    /// Whether it was to be counted and was not yet.
+    bool settle(counter as) noexcept {
+        auto* const state = std::exchange(state_, nullptr);
+        if (state != nullptr) {
             state->count(as);
         }
+        return state != nullptr;
     }
 
 private:
@@ -84,7 +89,7 @@ make_entry(State& self, const typename State::value_type& value, typename State:
         try {
             fresh.emplace(value, s, std::move(s.details));
         } catch (...) {
-            self.count(counter::backend_failures);
+            self.backend_failed(std::current_exception());
             s.keep_older = true;
         }
     }
@@ -108,6 +113,7 @@ void store_and_finish(State& self, typename State::flight_type& flight, typename
     auto fresh = make_entry(self, *outcome.value, s);
     std::optional<decltype(store.set(flight.key, std::move(*fresh), flight.hash))> displaced;
     std::optional<decltype(store.erase(flight.key, flight.hash))> removed;
+    [[maybe_unused]] std::exception_ptr failure; // to be told with no lock held
     self.finish(
         flight, std::move(outcome),
         [&] {
@@ -120,9 +126,18 @@ void store_and_finish(State& self, typename State::flight_type& flight, typename
                 }
             } catch (...) {
                 self.count(counter::backend_failures);
+                if constexpr (State::template observes<events::backend_failed>) {
+                    failure = std::current_exception();
+                }
             }
         },
         is_waking);
+    self.tell_failure(failure);
+    if (displaced) {
+        self.template tell<events::stored>(flight.key);
+    } else if (removed) {
+        self.tell_erased(flight.key, static_cast<bool>(*removed));
+    }
 }
 
 /// Stores the value of a flight of a cache over an asynchronous backend, when the key's turn has come and
@@ -148,8 +163,9 @@ asio::awaitable<void> store_loaded(State& self, typename State::flight_type& fli
         if (in_place && self.joinable(flight)) {
             if (fresh) {
                 co_await self.stored().backend().set(flight.key, std::move(*fresh));
+                self.template tell<events::stored>(flight.key);
             } else if (!keep_older) {
-                co_await self.stored().backend().erase(flight.key);
+                self.tell_erased(flight.key, co_await self.stored().backend().erase(flight.key));
             }
         }
     } catch (...) {
@@ -184,10 +200,12 @@ public:
 
     [[nodiscard]] auto call(job& j) {
         auto& self = static_cast<State&>(j.group());
-        tally_.settle(counter::misses);
+        missed(j);
         self.count(counter::loads);
         self.count(counter::refreshes, mode_.renews ? 1 : 0);
         self.count(counter::early_refreshes, mode_.early ? 1 : 0);
+        report_.begin(self, 1);
+        report_.started(self, j.flights.front()->key, mode_.renews.has_value());
         begun_ = State::timer_clock::now();
         return call_loader(load_, context_, j.flights.front()->key);
     }
@@ -198,6 +216,7 @@ public:
         auto& self = static_cast<State&>(j.group());
         auto& flight = *j.flights.front();
         const auto took = self.count_load(j, begun_, result.error ? 1 : 0);
+        report_.ended(self, flight, took, result.error);
         note_end(self, j, flight, result.error != nullptr);
         if (result.error) {
             self.finish(flight, std::move(result), [] {});
@@ -206,6 +225,13 @@ public:
             result.created = stamps.created;
             store_and_finish(self, flight, std::move(result), std::move(stamps), false, mode_.renews);
         }
+    }
+
+    /// A look-up whose load never came so far is a miss too.
+    void refused(job& j)
+        requires(State::template observes<events::miss>)
+    {
+        missed(j);
     }
 
     asio::awaitable<void> operator()(job& j) {
@@ -238,6 +264,7 @@ public:
                 result.error = std::current_exception();
             }
             const auto took = self.count_load(j, begun_, result.error ? 1 : 0);
+            report_.ended(self, *flight, took, result.error);
             note_end(self, j, *flight, result.error != nullptr);
             if (result.error) {
                 self.finish(*flight, std::move(result), [] {});
@@ -253,6 +280,12 @@ public:
     }
 
 private:
+    void missed(job& j) noexcept {
+        if (tally_.settle(counter::misses)) {
+            static_cast<State&>(j.group()).template tell<events::miss>(j.flights.front()->key);
+        }
+    }
+
     /// A flight of a job's own, to renew what another flight of it has found.
     struct renewal : flight_request {
         renewal(job& j, const typename State::flight_type& f, std::unique_ptr<entry<V>> of)
@@ -290,7 +323,13 @@ private:
         const bool is_stale = is != standing::fresh;
         const bool renews = is_stale ? !held_back : is_due(self, found);
         auto older = renews ? std::make_unique<entry<V>>(found) : nullptr;
-        tally_.settle(is_stale ? counter::stale_hits : counter::hits);
+        if (tally_.settle(is_stale ? counter::stale_hits : counter::hits)) {
+            if (is_stale) {
+                self.template tell<events::stale_hit>(flight->key);
+            } else {
+                self.template tell<events::hit>(flight->key);
+            }
+        }
         finish_found(self, *flight, std::move(found), is_stale);
         if (!older) {
             return nullptr;
@@ -327,6 +366,7 @@ private:
     const load_options options_;
     load_mode mode_;
     lookup_tally<State> tally_;
+    [[no_unique_address]] load_report<State> report_;
     load_context context_;
     typename State::timer_clock::time_point begun_{};
 };
