@@ -62,7 +62,7 @@ class async_cache {
     static_assert(std::copy_constructible<V>,
                   "acache: values are copied to each of their readers; keep a value that cannot be copied as "
                   "std::shared_ptr<const V>");
-    static_assert(std::movable<Observer>,
+    static_assert(std::move_constructible<Observer>,
                   "acache: an observer is moved into its cache, and this class cannot be moved; keep what "
                   "cannot behind a pointer");
     static_assert(cache_observer<Observer, K>,

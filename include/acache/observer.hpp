@@ -73,7 +73,8 @@ struct removed {
     const K& key;
     removal_cause cause;
 };
-/// An operation of the backend threw, and the cache went on without it; what is thrown to a caller is not told.
+/// An operation of the backend threw, and the cache went on without it; what is thrown to a caller is not
+/// told.
 template <class K>
 struct backend_failed {
     const std::exception_ptr& failure;
@@ -101,7 +102,8 @@ struct no_observer {};
 
 /// Hears of what happens in a cache with keys `K`: a class that has `on(event)` for one or more of the events
 /// above; those that it has no `on` for cost nothing. `on` is called
-/// - on the thread where it happens, any number of them at the same time, on the way of what happens: it should
+/// - on the thread where it happens, any number of them at the same time, on the way of what happens: it
+/// should
 ///   be quick;
 /// - with no lock of the cache's held, so it may call the cache, which tells it of that too;
 /// - where nothing can be thrown to: what it throws ends the program (`std::terminate`);
@@ -111,7 +113,7 @@ struct no_observer {};
 /// For `hit`, a key is made of what was looked up, where that is no `K` but a `std::string_view`, say.
 template <class O, class K>
 concept cache_observer =
-    std::movable<O> && (std::same_as<O, no_observer> || detail::observes_something<O, K>);
+    std::move_constructible<O> && (std::same_as<O, no_observer> || detail::observes_something<O, K>);
 
 } // namespace acache
 
