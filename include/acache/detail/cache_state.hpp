@@ -81,14 +81,8 @@ public:
                 std::size_t shards = default_shards, bool keeps = true, Observer observer = {})
         : group(std::move(executor), settings_of(options, shards)),
           observation<K, Observer>(std::move(observer)), freshness(options),
-          backoff(options.refresh_backoff, options.refresh_backoff_max), store_(std::move(backend)),
-          name_(options.name), keeps_(keeps), anchor_(state_anchor::take(this)) {
-        if constexpr (hears_of_removals) {
-            store_.backend().on_removal([this](const K& key, const V&, removal_cause cause) {
-                this->template tell<events::removed>(key, cause);
-            });
-        }
-    }
+          backoff(options.refresh_backoff, options.refresh_backoff_max), store_(heard(std::move(backend))),
+          name_(options.name), keeps_(keeps), anchor_(state_anchor::take(this)) {}
     ~cache_state() override { anchor_.give_back(); }
 
     [[nodiscard]] state_ref<cache_state> ref() const noexcept { return state_ref<cache_state>(anchor_); }
@@ -283,6 +277,16 @@ private:
         check_not_zero(options.max_concurrent_loads, "max_concurrent_loads");
         return {options.load_timeout, options.finish_abandoned_loads, options.max_concurrent_loads,
                 options.max_queued_loads, shards};
+    }
+
+    /// The backend, which tells the observer of removals, where that wants to know and it can.
+    [[nodiscard]] Backend heard(Backend backend) {
+        if constexpr (hears_of_removals) {
+            backend.on_removal([this](const K& key, const V&, removal_cause cause) {
+                this->template tell<events::removed>(key, cause);
+            });
+        }
+        return backend;
     }
 
     void on_timeout(std::size_t keys) override { count(counter::load_failures, keys); }
