@@ -198,7 +198,7 @@ TEST_CASE("promtool finds nothing to complain about in the metrics of a cache th
     manual_clock::advance(10s);
     w.src.fail_next(std::runtime_error("no source"));
     (void)w.call(w.get_or_load("a")); // stale in place of an error
-    manual_clock::advance(10s); // past the time that the key is left alone
+    manual_clock::advance(10s);       // past the time that the key is left alone
     w.src.hold();
     auto late = w.call(w.get_or_load("a"));
     auto joins = w.call(w.get_or_load("a"));
