@@ -157,19 +157,19 @@ struct over_script {
 };
 
 /// A cache, its context and its source.
-template <class Kind, class K = std::string, class V = int>
+template <class Kind, class K = std::string, class V = int, class Observer = acache::no_observer>
 class world {
 public:
     using backend_type = typename Kind::template backend<K, V>;
-    using cache_type = acache::async_cache<K, V, backend_type>;
+    using cache_type = acache::async_cache<K, V, backend_type, Observer>;
 
-    explicit world(acache::cache_options options = {}) {
+    explicit world(acache::cache_options options = {}, Observer observer = {}) {
         manual_clock::reset();
         if constexpr (Kind::remote) {
             store.emplace();
-            cache.emplace(context, *store, options);
+            cache.emplace(context, *store, options, std::move(observer));
         } else {
-            cache.emplace(context, options);
+            cache.emplace(context, options, std::move(observer));
         }
     }
 

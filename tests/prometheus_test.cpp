@@ -1,4 +1,6 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#include "cache_setup.hpp"
+
 #include <acache/prometheus.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -9,6 +11,7 @@
 #include <limits>
 #include <locale>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -160,18 +163,61 @@ TEST_CASE("numbers do not depend on the locale, and the greatest are whole") {
     CHECK(count_of(page, R"(acache_load_duration_seconds_sum{cache="c"} 1234567.000000001)") == 1);
 }
 
-TEST_CASE("promtool finds nothing to complain about") {
+void check_with_promtool(const std::string& page) {
     if (std::system("command -v promtool >/dev/null 2>&1") != 0) {
         SKIP("promtool is not installed");
     }
-    const std::vector<acache::named_metrics> caches{{"users", some_metrics()},
-                                                    {"a\"b\\c\nd", some_metrics()}};
-    std::string page;
-    acache::write_prometheus(page, caches);
     std::FILE* const promtool = ::popen("promtool check metrics", "w");
     REQUIRE(promtool != nullptr);
     CHECK(std::fwrite(page.data(), 1, page.size(), promtool) == page.size());
     CHECK(::pclose(promtool) == 0);
+}
+
+TEST_CASE("promtool finds nothing to complain about") {
+    const std::vector<acache::named_metrics> caches{{"users", some_metrics()},
+                                                    {"a\"b\\c\nd", some_metrics()}};
+    std::string page;
+    acache::write_prometheus(page, caches);
+    check_with_promtool(page);
+}
+
+TEST_CASE("promtool finds nothing to complain about in the metrics of a cache that has seen it all") {
+    using namespace setup;
+    world<over_script> w({.ttl = 10s,
+                          .load_timeout = 3s,
+                          .max_concurrent_loads = 1,
+                          .max_queued_loads = 0,
+                          .stale_while_revalidate = 10s,
+                          .stale_if_error = 60s,
+                          .soft_timeout = 1s});
+    (void)w.call(w.get_or_load("a"));
+    (void)w.call(w.get_or_load("a")); // a hit
+    manual_clock::advance(15s);
+    w.src.fail_next(std::runtime_error("no source"));
+    (void)w.call(w.get_or_load("a")); // stale; its refresh fails
+    manual_clock::advance(10s);
+    w.src.fail_next(std::runtime_error("no source"));
+    (void)w.call(w.get_or_load("a")); // stale in place of an error
+    manual_clock::advance(10s);       // past the time that the key is left alone
+    w.src.hold();
+    auto late = w.call(w.get_or_load("a"));
+    auto joins = w.call(w.get_or_load("a"));
+    auto refused = w.call(w.get_or_load("b"));
+    manual_clock::advance(1s); // the soft timeout
+    w.settle();
+    manual_clock::advance(3s); // the load's
+    w.settle();
+    w.store->script().fail_next(op::get, std::runtime_error("no backend"));
+    auto under_way = w.call(w.get_or_load("c"));
+    const auto m = w.cache->metrics();
+    for (const auto count : {m.hits, m.stale_hits, m.misses, m.coalesced, m.loads, m.load_failures,
+                             m.backend_failures, m.refreshes, m.refresh_failures, m.stale_on_error,
+                             m.soft_timeouts, m.overloaded, m.load_time.count(), m.in_flight}) {
+        CHECK(count != 0);
+    }
+    std::string page;
+    acache::write_prometheus(page, "of everything", m);
+    check_with_promtool(page);
 }
 
 } // namespace

@@ -32,6 +32,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -138,7 +139,7 @@ TEST_CASE("a wrapped function is called like the function") {
         co_await get_user.set(fresh, 42);               // stores a value that came from elsewhere
         bool there = co_await get_user.invalidate(42);  // removes what is stored
         std::optional<user> now = get_user.try_get(42); // no co_await: what is stored, or nothing
-        auto answer = co_await get_user.lookup(42);     // answer.value, answer.source, answer.age
+        auto answer = co_await get_user.lookup(42);     // answer.value, .source, .age, .tier
         std::string key = get_user.key(42);             // "user:42"
 
         std::vector<std::int64_t> ids{1, 2, 3};
@@ -462,6 +463,43 @@ TEST_CASE("in_flight lists the loads under way") {
     }
     // [/in flight]
     CHECK(log.str().empty());
+}
+
+// [observer]
+/// Logs loads that fail, and counts what is evicted.
+struct load_log {
+    void on(const acache::events::load_ended<std::string>& load) {
+        if (load.failure) {
+            out << load.key << " failed after " << load.took / 1ms << " ms\n";
+        }
+    }
+    void on(const acache::events::removed<std::string>& entry) {
+        evicted += entry.cause == acache::removal_cause::capacity ? 1 : 0;
+    }
+    std::ostream& out;
+    std::atomic<int>& evicted; // events come from all threads
+};
+// [/observer]
+
+TEST_CASE("an observer logs failures and counts evictions") {
+    asio::io_context context;
+    stepper steps(context);
+    std::ostringstream log;
+    std::atomic<int> evicted = 0;
+    // [observed]
+    using memory = acache::memory_backend<std::string, int>;
+    acache::async_cache<std::string, int, memory, load_log> cache{
+        context, {.capacity = 1}, load_log{log, evicted}};
+    // [/observed]
+    steps.run(cache.set("a", 1));
+    steps.run(cache.set("b", 1));
+    const auto fail = []() -> asio::awaitable<int> {
+        throw std::runtime_error("no source");
+        co_return 0;
+    };
+    CHECK_THROWS(steps.run(cache.get_or_load("c", fail)));
+    CHECK(evicted == 1);
+    CHECK(log.str() == "c failed after 0 ms\n");
 }
 
 // ---- Tests of one's own ----------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #include <acache/lookup_result.hpp>
 #include <acache/memory_backend.hpp>
 #include <acache/metrics.hpp>
+#include <acache/observer.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -53,7 +54,7 @@ class DataLoader;
 /// The cache is a handle, and the only owner: its destructor closes without waiting, so that callers get
 /// `errc::closed` and loads are cancelled; what still runs keeps what it needs alive. Wrapped functions and
 /// loaders made from it do not keep it open. Moving and destroying are for one thread alone.
-template <class K, class V, class Backend = memory_backend<K, V>>
+template <class K, class V, class Backend = memory_backend<K, V>, class Observer = no_observer>
 class async_cache {
     static_assert(backend<Backend, K, V>,
                   "acache: this class cannot be the backend of an async_cache<K, V>: it models neither "
@@ -62,18 +63,29 @@ class async_cache {
     static_assert(std::copy_constructible<V>,
                   "acache: values are copied to each of their readers; keep a value that cannot be copied as "
                   "std::shared_ptr<const V>");
+    static_assert(std::move_constructible<Observer>,
+                  "acache: an observer is moved into its cache, and this class cannot be moved; keep what "
+                  "cannot behind a pointer");
+    static_assert(cache_observer<Observer, K>,
+                  "acache: this class cannot be the observer of an async_cache<K, V>: it has no on(event) "
+                  "for any event of acache::events with this very key type, such as "
+                  "void on(const acache::events::hit<K>&)");
 
-    using state = detail::cache_state<K, V, Backend>;
+    using state = detail::cache_state<K, V, Backend, Observer>;
     using hasher = typename state::store_type::hasher;
 
     template <class T>
     using map_of = std::conditional_t<detail::std_hashable<K>, std::unordered_map<K, T>,
                                       std::unordered_map<K, T, hash<K>>>;
 
+    static constexpr bool makes_backend =
+        std::constructible_from<Backend, memory_options> || std::constructible_from<Backend, std::size_t>;
+
 public:
     using key_type = K;
     using mapped_type = V;
     using backend_type = Backend;
+    using observer_type = Observer;
     using clock_type = backend_clock_t<Backend>;
     using executor_type = boost::asio::any_io_executor;
     /// `std::unordered_map<K, V>`, with `acache::hash` where there is no `std::hash` for `K`.
@@ -83,15 +95,26 @@ public:
     /// A cache over the default backend. `where` is an executor or an execution context, to load on.
     /// Throws `std::invalid_argument` for options that make no sense.
     template <detail::executor_or_context Where>
-        requires(std::constructible_from<Backend, memory_options> ||
-                 std::constructible_from<Backend, std::size_t>)
+        requires(makes_backend && std::default_initializable<Observer>)
     explicit async_cache(Where&& where, cache_options options = {})
-        : async_cache(where, make_backend(options), options) {}
+        : async_cache(where, make_backend(options), options, Observer()) {}
+    /// The same with an observer, which the cache keeps: see `cache_observer`.
+    template <detail::executor_or_context Where>
+        requires(makes_backend)
+    async_cache(Where&& where, cache_options options, Observer observer)
+        : async_cache(where, make_backend(options), options, std::move(observer)) {}
 
     /// A cache over a backend of one's own, which has its own capacity.
     template <detail::executor_or_context Where, std::same_as<Backend> B>
+        requires(std::default_initializable<Observer>)
     async_cache(Where&& where, B backend, cache_options options = {})
-        : state_(std::make_shared<state>(detail::to_executor(where), std::move(backend), options)) {}
+        : async_cache(where, std::move(backend), options, Observer()) {}
+    /// The same with an observer. One that wants to know of removals needs a `memory_backend` that nothing
+    /// was written to yet: else `std::logic_error`.
+    template <detail::executor_or_context Where, std::same_as<Backend> B>
+    async_cache(Where&& where, B backend, cache_options options, Observer observer)
+        : state_(std::make_shared<state>(detail::to_executor(where), std::move(backend), options,
+                                         state::default_shards, true, std::move(observer))) {}
 
     async_cache(async_cache&&) noexcept = default;
     async_cache& operator=(async_cache&& other) noexcept {
@@ -110,6 +133,8 @@ public:
     /// The backend, for what it can do beyond the concept, such as `memory_backend::resize`. What is written
     /// or removed through it passes loads under way by: they may overwrite it. Valid as long as the cache.
     [[nodiscard]] Backend& backend() noexcept { return state_->stored().backend(); }
+    /// The observer that was given. Valid as long as the cache; events may be told at the same time.
+    [[nodiscard]] Observer& observer() noexcept { return state_->observer(); }
     /// A snapshot of the counters. O(threads), not O(size).
     [[nodiscard]] cache_metrics metrics() const { return state_->metrics(); }
     /// Has the errors of loads remembered for which `lasts(error)` says how long, as `negative_ttl` has "not

@@ -67,8 +67,8 @@ public:
     }
 
     /// A loader over a cache, on its executor.
-    template <class Backend, class Fn>
-    DataLoader(async_cache<K, V, Backend>& cache, Fn fn, data_loader_options options = {})
+    template <class Backend, class Observer, class Fn>
+    DataLoader(async_cache<K, V, Backend, Observer>& cache, Fn fn, data_loader_options options = {})
         : core_(make_core(cache.state_, false, std::move(fn), options)) {}
 
     DataLoader(DataLoader&&) noexcept = default;
@@ -145,9 +145,9 @@ private:
     std::shared_ptr<detail::loader_core<K, V>> core_;
 };
 
-template <class K, class V, class Backend, class Fn>
-DataLoader(async_cache<K, V, Backend>&, Fn, data_loader_options = {})
-    -> DataLoader<K, V, typename async_cache<K, V, Backend>::clock_type>;
+template <class K, class V, class Backend, class Observer, class Fn>
+DataLoader(async_cache<K, V, Backend, Observer>&, Fn, data_loader_options = {})
+    -> DataLoader<K, V, typename async_cache<K, V, Backend, Observer>::clock_type>;
 
 } // namespace acache
 

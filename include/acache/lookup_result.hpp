@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,15 @@ struct lookup_result {
     lookup_source source;
     /// Since the value was made.
     std::chrono::nanoseconds age;
+    /// Where it was found: "memory" for what a `memory_backend` had, fresh or stale; for other backends the
+    /// `tier_name` of the class, or "backend" where it has none; "source" for what a loader has brought, this
+    /// caller's or the one that it joined. Somebody who joined a load that found the value in the backend
+    /// gets the backend's. For ever valid.
+    std::string_view tier;
 };
+
+/// The `tier` of what a loader has brought.
+inline constexpr std::string_view source_tier = "source";
 
 /// What a warm-up did.
 template <class K>

@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -84,6 +85,8 @@ public:
     using hasher = Hash;
     using key_equal = KeyEqual;
     using clock_type = Clock;
+    /// What `lookup_result::tier` says of its entries.
+    static constexpr std::string_view tier_name = "memory";
     /// What is left of a write to be done under no lock: destroy it there. True if a `set` displaced an entry
     /// (or was refused), or an `erase` removed one that had not expired.
     using removed = typename store::removed;
@@ -188,8 +191,9 @@ public:
 
     /// Has `f(key, value, cause)` called once for each entry that is removed, under no lock, by the thread
     /// that wrote, before what the write returned is gone, or by another that writes just then. `f` must not
-    /// throw, and may call the store. The entries that a store dies with are not removed. To be called
-    /// before the first `set`, by one thread alone; else `std::logic_error`.
+    /// throw, and may call the store. The entries that a store dies with are not removed. A listener that was
+    /// there before is called too. To be called before the first `set`, by one thread alone; else
+    /// `std::logic_error`.
     template <std::invocable<const K&, const V&, removal_cause> F>
     void on_removal(F f) {
         store_->on_removal(std::move(f));

@@ -7,8 +7,10 @@
 #include <acache/detail/cache_state.hpp>
 #include <acache/detail/failed_load.hpp>
 #include <acache/detail/flight_request.hpp>
+#include <acache/detail/observation.hpp>
 #include <acache/detail/serving.hpp>
 #include <acache/detail/single_load.hpp>
+#include <acache/observer.hpp>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -45,6 +47,7 @@ public:
         open_ -= n;
         state_.count(as, n);
     }
+    [[nodiscard]] std::size_t open() const noexcept { return open_; }
 
 private:
     State& state_;
@@ -86,6 +89,7 @@ public:
         if constexpr (!State::synchronous) {
             keep_wanted(self, j, true);
             tally_->keep(count_flights([](const auto* f) { return !f->counted; }));
+            tell_unwanted(self, j);
             if (!flights_.empty()) {
                 co_await take_stored(self, j);
             }
@@ -95,6 +99,7 @@ public:
             co_return;
         }
         count_begin(self);
+        tell_started(self);
         const auto begun = State::timer_clock::now();
         std::vector<load_result<V>> results;
         std::exception_ptr failure;
@@ -110,10 +115,31 @@ public:
         const auto failed =
             std::count_if(results.begin(), results.end(), [](const auto& r) { return r.has_error(); });
         const auto took = self.count_load(j, begun, static_cast<std::size_t>(failed));
+        tell_ended(self, took, [&](std::size_t i) {
+            return results[i].has_error() ? results[i].error() : std::exception_ptr();
+        });
         if constexpr (State::synchronous) {
             finish(self, j, results, took);
         } else {
             co_await store_and_finish_all(self, j, results, took);
+        }
+    }
+
+    /// Those that never came so far are told of as misses too.
+    void refused(job& j)
+        requires(State::template observes<events::miss>)
+    {
+        if (tally_ && tally_->open() != 0) {
+            auto& self = static_cast<State&>(j.group());
+            tally_->settle(counter::misses, tally_->open());
+            if (flights_.empty()) {
+                tell_unwanted(self, j);
+            }
+            for (const auto* flight : flights_) {
+                if (!flight->counted) {
+                    self.template tell<events::miss>(flight->key);
+                }
+            }
         }
     }
 
@@ -123,6 +149,46 @@ private:
         std::exception_ptr error;
         failure_fate fate;
     };
+    /// Of the job's flights those that are not among `flights_`, which are in the same order.
+    void tell_unwanted(State& self, const job& j) const noexcept {
+        if constexpr (State::template observes<events::miss>) {
+            auto next = flights_.begin();
+            for (const auto& f : j.flights) {
+                if (next != flights_.end() && *next == f.get()) {
+                    ++next;
+                } else if (!f->counted && !f->renews) {
+                    self.template tell<events::miss>(f->key);
+                }
+            }
+        }
+    }
+
+    void tell_started(State& self) noexcept {
+        report_.begin(self, keys_.size());
+        for_each_key(
+            [&](const auto& flight, std::size_t i) { report_.started(self, flight.key, flight.renews, i); });
+    }
+
+    /// `failure(i)` is that of the `i`-th key.
+    template <class Failure>
+    void tell_ended(State& self, std::chrono::nanoseconds took, Failure failure) const {
+        for_each_key(
+            [&](const auto& flight, std::size_t i) { report_.ended(self, flight, took, failure(i), i); });
+    }
+
+    /// Where somebody listens, calls `f(flight, i)` with the first flight of the `i`-th key.
+    template <class F>
+    void for_each_key(F f) const {
+        if constexpr (State::observes_loads) {
+            std::size_t next = 0;
+            for (std::size_t i = 0; i != flights_.size(); ++i) {
+                if (place(i) == next) {
+                    f(*flights_[i], next);
+                    ++next;
+                }
+            }
+        }
+    }
 
     // Two flights have one key where the first was fenced before the batch was sent: they share a place in
     // it. With `lookups`, only those flights that are not of renewals, for which nothing is read.
@@ -173,6 +239,7 @@ private:
             }
             if (!flights_[i]->counted) {
                 tally_->settle(as);
+                self.tell_look_up(as, flights_[i]->key);
             }
         }
     }
@@ -225,7 +292,7 @@ private:
     // Of no key is it known then that it has no value.
     void fail(State& self, job& j, const std::exception_ptr& failure,
               typename State::timer_clock::time_point begun) {
-        self.count_load(j, begun, keys_.size());
+        tell_ended(self, self.count_load(j, begun, keys_.size()), [&](std::size_t) { return failure; });
         const bool is_answer = kind_of(failure) == failure_kind::answer;
         for (auto* flight : flights_) {
             const auto fate = note_end(self, j, *flight, failure, options_, flight->renews);
@@ -343,6 +410,7 @@ private:
     Fn fn_;
     const load_options options_;
     const batch_tally_ptr<State> tally_;
+    [[no_unique_address]] load_report<State> report_;
     std::vector<typename State::flight_type*> flights_; // the job's
     std::vector<K> keys_;
     std::vector<std::size_t> places_; // of each flight's key; empty where they are all in their order

@@ -8,6 +8,7 @@
 #include <acache/detail/serving.hpp>
 #include <acache/entry.hpp>
 #include <acache/error.hpp>
+#include <acache/observer.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -61,10 +62,6 @@ public:
         found_ = std::move(there);
         stale_ = use.stale || !use.answers;
         renews_ = use.renews;
-        if ((found_ || error_) && !std::exchange(counted_, true)) {
-            self_->count(found_ && stale_ ? counter::stale_hits : counter::hits);
-            self_->count(counter::negative_hits, error_ ? 1 : 0);
-        }
         return found_ || error_;
     }
     /// Its flight is one of the batch, which sends it and keeps it.
@@ -80,19 +77,25 @@ public:
             flight->early = !stale_;
             return flight;
         }
-        const bool counts = !std::exchange(counted_, true);
+        const bool counts = !counted_;
         auto flight = batch_->add(std::move(make), counts);
         flight->counted = State::synchronous || !counts;
-        if (State::synchronous && counts) {
-            self_->count(counter::misses);
-        }
+        counted_ = flight->counted ? counted_ : true; // by the batch, when the backend has answered
         return flight;
+    }
+    void answered() {
+        if (count(found_ && stale_ ? counter::stale_hits : counter::hits)) {
+            self_->count(counter::negative_hits, error_ ? 1 : 0);
+        }
+    }
+    void added() {
+        if constexpr (State::synchronous) {
+            count(counter::misses);
+        }
     }
     void joined() {
         seen_ = self_->tags.now();
-        if (!std::exchange(counted_, true)) {
-            self_->count(counter::coalesced);
-        }
+        count(counter::coalesced);
     }
     void launch(flight_type&) { batch_->launch(); }
     /// The answer that `found` found. Throws the error that is remembered.
@@ -130,6 +133,15 @@ public:
     }
 
 private:
+    /// Whether the look-up was not counted yet.
+    bool count(counter as) {
+        const bool counts = !std::exchange(counted_, true);
+        if (counts) {
+            self_->looked_up(as, *key_);
+        }
+        return counts;
+    }
+
     State* self_;
     Batch* batch_;
     const K* key_;

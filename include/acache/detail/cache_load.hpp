@@ -10,11 +10,13 @@
 #include <acache/entry.hpp>
 #include <acache/error.hpp>
 #include <acache/lookup_result.hpp>
+#include <acache/observer.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -25,6 +27,16 @@
 #include <acache/detail/push_warnings.hpp>
 
 namespace acache::detail {
+
+/// What `lookup_result` tells, in less space: that of a wrapped call would be in the frame of each caller.
+template <class V>
+struct found_value {
+    V value;
+    lookup_source source;
+    /// Of the backend, whoever looked.
+    bool stored;
+    std::chrono::nanoseconds age;
+};
 
 /// What a caller with a loader of its own asks of the flights.
 template <class State, class Query, class Load>
@@ -96,15 +108,15 @@ public:
     static void launch(typename State::flight_type& flight) { flight.job->board().submit(*flight.job); }
 
     /// What the caller gets of its flight, which has ended; null where there was an answer without one.
-    [[nodiscard]] lookup_result<V> result(typename State::flight_type* flight, bool started) {
+    [[nodiscard]] found_value<V> result(typename State::flight_type* flight, bool started) {
         using enum lookup_source;
         V brought = value(flight);
         if (found_) {
-            return {std::move(brought), stale_ ? stale : hit, State::age(found_->created)};
+            return {std::move(brought), stale_ ? stale : hit, true, State::age(found_->created)};
         }
         const auto& outcome = flight->outcome;
         const auto source = outcome.stale ? stale : !started ? joined_flight : outcome.found ? hit : loaded;
-        return {std::move(brought), source, State::age(outcome.created)};
+        return {std::move(brought), source, outcome.found, State::age(outcome.created)};
     }
     /// Whether there is a stale value for a caller who has waited long enough; then that is the answer, and
     /// it has no flight any more.
@@ -128,9 +140,7 @@ public:
             }
         } else if (!joined_ && !late_) {
             count(!failure_ && stale_ ? counter::stale_hits : counter::hits);
-            if (failure_) {
-                count(counter::negative_hits);
-            }
+            self_.count(counter::negative_hits, failure_ && mode_.counts ? 1 : 0);
         }
         if (failure_) {
             std::rethrow_exception(failure_);
@@ -141,9 +151,9 @@ public:
 private:
     static constexpr auto joined_flight = lookup_source::joined;
 
-    void count(counter c) {
+    void count(counter as) {
         if (mode_.counts) {
-            self_.count(c);
+            self_.looked_up(as, query_);
         }
     }
 
@@ -169,7 +179,7 @@ private:
 /// As `load`, for callers who rather have a stale value than wait so long. In a frame of its own, as others
 /// need no deadline in theirs; what is given by reference is in the frame of who awaits it.
 template <class State, class Query, class Load>
-asio::awaitable<lookup_result<typename State::value_type>>
+asio::awaitable<found_value<typename State::value_type>>
 load_softly(State& self, const Query& query, Load& loader, const load_options& options, load_mode mode,
             std::chrono::nanoseconds patience) {
     load_request<State, Query, Load> request(self, query, loader, options, mode);
@@ -197,7 +207,7 @@ load_softly(State& self, const Query& query, Load& loader, const load_options& o
 
 /// The way past the store: joins the key's flight or starts one.
 template <class State, class Key, class Load>
-asio::awaitable<lookup_result<typename State::value_type>>
+asio::awaitable<found_value<typename State::value_type>>
 load(std::shared_ptr<State> self, Key kept, Load loader, load_options options, load_mode mode) {
     const auto& query = query_of(kept);
     if (const auto patience = self->freshness.soft_timeout(options); patience && !mode.replaces) {
@@ -221,24 +231,14 @@ load(std::shared_ptr<State> self, Key kept, Load loader, load_options options, l
 template <class State, class Key, class Load>
 asio::awaitable<lookup_result<typename State::value_type>> lookup(state_ref<State> where, Key kept,
                                                                   Load loader, load_options options) {
-    std::optional<lookup_result<typename State::value_type>> found;
-    if constexpr (State::store_type::answers_locally) {
-        const read_section reading;
-        State* const state = where.find();
-        if (state != nullptr && state->board.admits(false)) {
-            (void)state->hit(
-                query_of(kept),
-                [&](auto&& value, time_point created) {
-                    found.emplace(lookup_result<typename State::value_type>{
-                        std::forward<decltype(value)>(value), lookup_source::hit, State::age(created)});
-                },
-                options.max_age);
-        }
+    time_point created{};
+    if (auto value = hit(where, query_of(kept), options.max_age, &created)) {
+        co_return lookup_result<typename State::value_type>{std::move(*value), lookup_source::hit,
+                                                            State::age(created), State::tier};
     }
-    if (found) {
-        co_return std::move(*found);
-    }
-    co_return co_await load(where.lock(), std::move(kept), std::move(loader), options, load_mode{});
+    auto found = co_await load(where.lock(), std::move(kept), std::move(loader), options, load_mode{});
+    co_return lookup_result<typename State::value_type>{std::move(found.value), found.source, found.age,
+                                                        found.stored ? State::tier : source_tier};
 }
 
 /// In place of `load_options` where none were given: a hit then has none to copy into its frame.

@@ -7,6 +7,7 @@
 #include <acache/detail/keys.hpp>
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
+#include <acache/observer.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_state.hpp>
@@ -35,7 +36,7 @@ void count_backend_failure(State& self, const std::exception_ptr& failure,
         if (caller.cancelled() != asio::cancellation_type::none) {
             throw boost::system::system_error(asio::error::operation_aborted);
         }
-        self.count(counter::backend_failures);
+        self.backend_failed(failure);
     }
 }
 
@@ -119,8 +120,11 @@ template <class State, class Q>
         std::optional<typename State::value_type> result;
         const bool hit = self.template hit<false>(
             key, [&](auto&& value, time_point) { result.emplace(std::forward<decltype(value)>(value)); });
-        if (!hit) {
+        if (hit) {
+            self.template tell<events::hit>(key);
+        } else {
             self.count(counter::misses);
+            self.template tell<events::miss>(key);
         }
         return result;
     } else {
@@ -150,7 +154,7 @@ asio::awaitable<std::optional<typename State::value_type>> get_remote(std::share
             found = co_await read(*self, key);
         }
     }
-    self->count(found ? counter::hits : counter::misses);
+    self->looked_up(found.has_value() ? counter::hits : counter::misses, query);
     if (found) {
         co_return std::move(found->value);
     }
@@ -173,7 +177,7 @@ asio::awaitable<Map> get_many(std::shared_ptr<State> self, std::vector<typename 
     Map result;
     std::vector<typename State::key_type> unknown;
     const auto take = [&](const auto& key, auto& found) {
-        self->count(found ? counter::hits : counter::misses);
+        self->looked_up(found.has_value() ? counter::hits : counter::misses, key);
         if (found) {
             result.emplace(key, std::move(found->value));
         }

@@ -11,6 +11,7 @@
 #include <acache/detail/flight_group.hpp>
 #include <acache/detail/freshness_policy.hpp>
 #include <acache/detail/keys.hpp>
+#include <acache/detail/observation.hpp>
 #include <acache/detail/read_section.hpp>
 #include <acache/detail/refresh_backoff.hpp>
 #include <acache/detail/standing.hpp>
@@ -20,6 +21,7 @@
 #include <acache/load_context.hpp>
 #include <acache/lookup_result.hpp>
 #include <acache/metrics.hpp>
+#include <acache/observer.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -32,6 +34,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -43,9 +46,10 @@ namespace acache::detail {
 /// other. A write to a synchronous backend happens under the lock of the key's flight, together with the
 /// fence. A write to an asynchronous one takes its turn among the writes of its key, and fences before and
 /// after, so that no flight that began meanwhile stores what it read before the write took effect.
-template <class K, class V, class Backend>
+template <class K, class V, class Backend, class Observer = no_observer>
 class cache_state final
-    : public flight_group<K, V, typename store<K, V, Backend>::key_equal, backend_clock_t<Backend>> {
+    : public flight_group<K, V, typename store<K, V, Backend>::key_equal, backend_clock_t<Backend>>,
+      public observation<K, Observer> {
 public:
     using backend_type = Backend;
     using store_type = store<K, V, Backend>;
@@ -62,15 +66,31 @@ public:
         failure_memory<K, typename store_type::hasher, typename store_type::key_equal, clock_type>;
 
     static constexpr bool synchronous = store_type::synchronous;
+    /// The backend itself tells the observer of what is removed.
+    static constexpr bool hears_of_removals =
+        observation<K, Observer>::template observes<events::removed> &&
+        requires(Backend& b, void (*listener)(const K&, const V&, removal_cause)) { b.on_removal(listener); };
+    /// What its entries are said to come from.
+    static constexpr std::string_view tier = [] {
+        if constexpr (requires { std::string_view(Backend::tier_name); }) {
+            return std::string_view(Backend::tier_name);
+        } else {
+            return std::string_view("backend");
+        }
+    }();
+
+    static constexpr std::size_t default_shards = 16;
 
     /// `keeps` is false where nothing is ever to be stored: flights and their callers then do without the
     /// store.
     cache_state(asio::any_io_executor executor, Backend backend, const cache_options& options,
-                std::size_t shards = 16, bool keeps = true)
-        : group(std::move(executor), settings_of(options, shards)), freshness(options),
+                std::size_t shards = default_shards, bool keeps = true, Observer observer = {})
+        : group(std::move(executor), settings_of(options, shards)),
+          observation<K, Observer>(std::move(observer)), freshness(options),
           backoff(options.refresh_backoff, options.refresh_backoff_max),
           failures(options.capacity == unbounded ? cache_options{}.capacity : options.capacity),
-          store_(std::move(backend)), name_(options.name), keeps_(keeps), anchor_(state_anchor::take(this)) {}
+          store_(heard(std::move(backend))), name_(options.name), keeps_(keeps),
+          anchor_(state_anchor::take(this)) {}
     ~cache_state() override { anchor_.give_back(); }
 
     [[nodiscard]] state_ref<cache_state> ref() const noexcept { return state_ref<cache_state>(anchor_); }
@@ -78,6 +98,64 @@ public:
     [[nodiscard]] store_type& stored() noexcept { return store_; }
     [[nodiscard]] bool keeps() const noexcept { return keeps_; }
     void count(counter c, std::uint64_t n = 1) noexcept { counters_.add(c, n); }
+    /// Tells the observer of an event, where it wants to know of such. `key` is a `K`, or else is made one
+    /// for it, which may throw. To be called with no lock held and outside read sections, since the observer
+    /// may call the cache. Who is closed has nothing more to tell.
+    template <template <class> class Event, class Key, class... Rest>
+    void tell(const Key& key, const Rest&... rest) noexcept(std::same_as<Key, K>) {
+        if constexpr (observation<K, Observer>::template observes<Event>) {
+            if (this->board.admits(true)) {
+                if constexpr (std::same_as<Key, K>) {
+                    this->call(Event<K>{key, rest...});
+                } else {
+                    const K made(key);
+                    this->call(Event<K>{made, rest...});
+                }
+            }
+        }
+    }
+    /// What a look-up has come to: a hit, a stale one, a miss, or a load that it has joined.
+    template <class Key>
+    void tell_look_up(counter as, const Key& key) noexcept(std::same_as<Key, K>) {
+        switch (as) {
+        case counter::hits:
+            return tell<events::hit>(key);
+        case counter::stale_hits:
+            return tell<events::stale_hit>(key);
+        case counter::coalesced:
+            return tell<events::join>(key);
+        default:
+            return tell<events::miss>(key);
+        }
+    }
+    /// The same, counted.
+    template <class Key>
+    void looked_up(counter as, const Key& key) noexcept(std::same_as<Key, K>) {
+        count(as);
+        tell_look_up(as, key);
+    }
+    /// The same of a failure of the backend, which is counted.
+    void backend_failed(const std::exception_ptr& failure) noexcept {
+        count(counter::backend_failures);
+        tell_failure(failure);
+    }
+    /// Tells of a failure of the backend that is counted, where there is one.
+    void tell_failure([[maybe_unused]] const std::exception_ptr& failure) noexcept {
+        if constexpr (observation<K, Observer>::template observes<events::backend_failed>) {
+            if (failure && this->board.admits(true)) {
+                this->call(events::backend_failed<K>{failure});
+            }
+        }
+    }
+    /// The same of an erasure by the cache, of an entry if there `was` one.
+    template <class Key>
+    void tell_erased(const Key& key, bool was) {
+        if constexpr (!hears_of_removals) {
+            if (was) {
+                tell<events::removed>(key, removal_cause::invalidated);
+            }
+        }
+    }
     /// Counts a load that ended, `failed` keys of it without a value. One that was cancelled, or that a
     /// timeout has counted already, does not count.
     /// How long it took is returned.
@@ -323,6 +401,16 @@ private:
         return result;
     }
 
+    /// The backend, which tells the observer of removals, where that wants to know and it can.
+    [[nodiscard]] Backend heard(Backend backend) {
+        if constexpr (hears_of_removals) {
+            backend.on_removal([this](const K& key, const V&, removal_cause cause) {
+                this->template tell<events::removed>(key, cause);
+            });
+        }
+        return backend;
+    }
+
     void on_timeout(std::size_t keys) override { count(counter::load_failures, keys); }
     void on_overload(std::size_t keys) override { count(counter::overloaded, keys); }
     std::size_t fail_late(job& j, const std::exception_ptr& error) override {
@@ -344,20 +432,32 @@ private:
     state_anchor& anchor_;
 };
 
-/// The value of a hit on a cache that may be no more; nothing where it takes more than a look.
-template <class State, class Query, class MaxAge = std::nullopt_t>
+/// The value of a hit on a cache that may be no more; nothing where it takes more than a look. When it was
+/// made is put at `created_at`, unless that is null.
+template <class State, class Query, class MaxAge = std::nullopt_t, class At = std::nullptr_t>
 [[nodiscard]] std::optional<typename State::value_type> hit(state_ref<State> where, const Query& query,
-                                                            const MaxAge& max_age = std::nullopt) {
+                                                            const MaxAge& max_age = std::nullopt,
+                                                            [[maybe_unused]] At created_at = nullptr) {
     std::optional<typename State::value_type> result;
     if constexpr (State::store_type::answers_locally) {
-        const read_section reading;
-        State* const state = where.find();
-        if (state != nullptr && state->board.admits(false)) {
-            (void)state->hit(
-                query,
-                [&](auto&& value, time_point) { result.emplace(std::forward<decltype(value)>(value)); },
-                max_age);
+        hit_report<State> report;
+        {
+            const read_section reading;
+            State* const state = where.find();
+            if (state != nullptr && state->board.admits(false) &&
+                state->hit(
+                    query,
+                    [&](auto&& value, [[maybe_unused]] time_point created) {
+                        result.emplace(std::forward<decltype(value)>(value));
+                        if constexpr (!std::same_as<At, std::nullptr_t>) {
+                            *created_at = created;
+                        }
+                    },
+                    max_age)) {
+                report.of(*state);
+            }
         }
+        report.tell(query);
     }
     return result;
 }

@@ -7,6 +7,7 @@
 #include <acache/detail/load_executor.hpp>
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
+#include <acache/observer.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -56,8 +57,10 @@ asio::awaitable<void> set_stamped(std::shared_ptr<State> self, const K& key, V v
         if (s.alive) {
             const auto displaced =
                 self->fence(hash, key, [&](bool) { return store.set(key, std::move(fresh), hash); });
+            self->template tell<events::stored>(key);
         } else {
             const auto removed = self->fence(hash, key, [&](bool) { return store.erase(key, hash); });
+            self->tell_erased(key, static_cast<bool>(removed));
         }
     } else {
         const board_operation pending(self->shared_board());
@@ -68,8 +71,9 @@ asio::awaitable<void> set_stamped(std::shared_ptr<State> self, const K& key, V v
         }
         if (s.alive) {
             co_await store.backend().set(key, std::move(fresh));
+            self->template tell<events::stored>(key);
         } else {
-            co_await store.backend().erase(key);
+            self->tell_erased(key, co_await store.backend().erase(key));
         }
     }
 }
@@ -99,6 +103,10 @@ asio::awaitable<bool> expire(std::shared_ptr<State> self, typename State::key_ty
             }
             return found;
         });
+        if (displaced) {
+            self->template tell<events::stored>(key);
+        }
+        self->tell_erased(key, removed.has_value());
     } else {
         const board_operation pending(self->shared_board());
         write_turns::turn turn(store.turns, hash);
@@ -109,8 +117,9 @@ asio::awaitable<bool> expire(std::shared_ptr<State> self, typename State::key_ty
         there = co_await store.backend().get(key);
         if (stays()) {
             co_await store.backend().set(key, std::move(*there));
+            self->template tell<events::stored>(key);
         } else if (there) {
-            co_await store.backend().erase(key);
+            self->tell_erased(key, co_await store.backend().erase(key));
         }
     }
     co_return found;
@@ -132,6 +141,7 @@ asio::awaitable<bool> invalidate(std::shared_ptr<State> self, Key kept) {
     const std::size_t hash = store.hash(query);
     if constexpr (State::synchronous) {
         const auto removed = self->fence(hash, query, [&](bool) { return store.erase(query, hash); });
+        self->tell_erased(query, static_cast<bool>(removed));
         co_return static_cast<bool>(removed);
     } else {
         const typename State::key_type key(query);
@@ -141,7 +151,9 @@ asio::awaitable<bool> invalidate(std::shared_ptr<State> self, Key kept) {
         if (!turn.try_take()) {
             co_await turn.come();
         }
-        co_return co_await store.backend().erase(key);
+        const bool was = co_await store.backend().erase(key);
+        self->tell_erased(key, was);
+        co_return was;
     }
 }
 
@@ -183,7 +195,9 @@ asio::awaitable<std::size_t> invalidate_if(std::shared_ptr<State> self, Chosen c
             }
             return there.has_value();
         });
-        count += removed && static_cast<bool>(*removed) ? 1 : 0;
+        const bool was = removed && static_cast<bool>(*removed);
+        count += was ? 1 : 0;
+        self->tell_erased(key, was);
     }
     co_return count;
 }

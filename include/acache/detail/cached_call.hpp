@@ -9,6 +9,7 @@
 #include <acache/detail/read_section.hpp>
 #include <acache/detail/striped_ref_count.hpp>
 #include <acache/load_context.hpp>
+#include <acache/observer.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -174,12 +175,21 @@ struct cached_call : striped_ref_count<cached_call<State, KeyMaker, Fn>> {
 template <class Call, class Tuple>
 void hit(counted_use<const Call>& call, const Tuple& kept, std::optional<typename Call::V>& value) {
     call->with_query(kept, [&](const auto& query) {
-        const read_section reading;
-        const bool found = call->state->hit(
-            query, [&](auto&& held, time_point) { value.emplace(std::forward<decltype(held)>(held)); },
-            call->options.max_age);
-        if (found) {
-            call.try_end(reading); // nothing of the call is touched on the way back
+        using state = std::remove_cvref_t<decltype(*call->state)>;
+        bool found = false;
+        {
+            const read_section reading;
+            found = call->state->hit(
+                query, [&](auto&& held, time_point) { value.emplace(std::forward<decltype(held)>(held)); },
+                call->options.max_age);
+            if (found && !state::template observes<events::hit>) {
+                call.try_end(reading); // nothing of the call is touched on the way back
+            }
+        }
+        if constexpr (state::template observes<events::hit>) {
+            if (found) {
+                call->state->template tell<events::hit>(query);
+            }
         }
     });
 }

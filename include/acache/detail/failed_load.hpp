@@ -85,7 +85,8 @@ bool finish_failed(State& self, typename State::flight_type& flight, typename St
     }();
     const auto error = outcome.error;
     outcome.details = fate.details;
-    return self.finish(
+    std::exception_ptr failure; // to be told with no lock held
+    const bool ended = self.finish(
         flight, std::move(outcome),
         [&] {
             try {
@@ -99,10 +100,17 @@ bool finish_failed(State& self, typename State::flight_type& flight, typename St
                 }
                 self.remember(flight, error, fate, displaced);
             } catch (...) {
-                self.count(counter::backend_failures);
+                failure = std::current_exception();
             }
         },
         is_waking);
+    if (failure) {
+        self.backend_failed(failure);
+    }
+    if constexpr (State::synchronous) {
+        self.tell_erased(flight.key, erased && static_cast<bool>(*erased));
+    }
+    return ended;
 }
 
 /// Ends a flight whose outcome was put down, a failure, when it has been seen to what is stored.
@@ -110,13 +118,17 @@ template <class State>
 void finish_failed_later(State& self, typename State::flight_type& flight, const std::exception_ptr& error,
                          const failure_fate& fate) {
     typename State::failures_type::removed displaced;
+    std::exception_ptr failure;
     self.finish_loaded(flight, [&] {
         try {
             self.remember(flight, error, fate, displaced);
         } catch (...) {
-            self.count(counter::backend_failures);
+            failure = std::current_exception();
         }
     });
+    if (failure) {
+        self.backend_failed(failure);
+    }
 }
 
 } // namespace acache::detail

@@ -51,7 +51,9 @@ void take_share(Group& group, Request& request, const load_node_ptr& inside,
                 std::optional<flight_share<Group>>& share, std::optional<wait_edge>& edge, bool& started) {
     while (auto flight = group.join_or_add(request, started)) {
         share.emplace(group, std::move(flight));
-        if (!started) {
+        if (started) {
+            request.added();
+        } else {
             request.joined();
         }
         if (!inside) {
@@ -87,6 +89,7 @@ public:
     void enter(Request& request) {
         take_share(group_, request, load_, share_, edge_, started_);
         if (!share_) {
+            request.answered();
             request.launch_renewal();
         } else if (started_) {
             request.launch(**share_);

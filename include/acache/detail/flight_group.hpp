@@ -236,6 +236,9 @@ private:
         try {
             bool started = false;
             take_share(*this, request, inside, share, edge, started);
+            if (!share) {
+                request.answered();
+            }
         } catch (...) {
             request.fail(std::current_exception());
             return nullptr;

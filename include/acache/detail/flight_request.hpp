@@ -26,6 +26,10 @@ struct flight_request {
     template <class FlightPtr>
     static void keep_renewal(FlightPtr) noexcept {}
     static void launch_renewal() noexcept {}
+    /// What has become of it, besides `joined()`, told with no lock held: `found` found an answer, or a
+    /// flight was added. The latter may be told before that flight is launched.
+    static void answered() noexcept {}
+    static void added() noexcept {}
 };
 
 } // namespace acache::detail

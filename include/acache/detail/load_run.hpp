@@ -56,7 +56,8 @@ asio::awaitable<void> run_jobs(load_runner& runner) {
 /// A job and the coroutine function that does its work, a `Body`.
 ///
 /// A body with `loads_only` true has its work in two parts as well, around an awaitable of the value:
-/// `call(job)`, which gives it, and `done(job, outcome)`.
+/// `call(job)`, which gives it, and `done(job, outcome)`. One with `refused(job)` has that called when the
+/// job is refused or over, with no lock held, while it still has its flights.
 template <class Group, class Body>
 class load_run final : public Group::job {
     using V = typename Group::value_type;
@@ -95,6 +96,11 @@ public:
     asio::awaitable<void> work() override { return timeout_ ? work_in_time(*this) : (*body_)(*this); }
 
     void refuse(error_code why) override {
+        if constexpr (requires { body_->refused(*this); }) {
+            if (body_) {
+                body_->refused(*this);
+            }
+        }
         Group::job::refuse(why);
         body_.reset();
     }

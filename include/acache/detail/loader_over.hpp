@@ -10,6 +10,7 @@
 #include <acache/detail/job_board.hpp>
 #include <acache/detail/serving.hpp>
 #include <acache/error.hpp>
+#include <acache/observer.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -73,6 +74,9 @@ public:
                 }
                 return in_flight;
             });
+            if (displaced) {
+                state_->template tell<events::stored>(key);
+            }
         } else if (!state_->with_key(hash, key, [](bool in_flight) { return in_flight; })) {
             in_background(prime_if_absent(state_, std::move(key), std::move(value), stamps));
         }
@@ -85,6 +89,7 @@ public:
         if constexpr (State::synchronous) {
             const auto removed =
                 state_->fence(hash, key, [&](bool) { return state_->stored().erase(key, hash); });
+            state_->tell_erased(key, static_cast<bool>(removed));
         } else {
             state_->fence(hash, key);
             in_background(erase(state_, std::move(key), begin_erasure(hash)));
@@ -204,9 +209,12 @@ private:
     void look(const K& key, std::optional<V>& value) {
         if constexpr (State::store_type::answers_locally) {
             if (state_->keeps() && board_.admits(false) && state_->board.admits(false)) {
-                (void)state_->hit(key, [&](auto&& found, time_point) {
+                const bool hit = state_->hit(key, [&](auto&& found, time_point) {
                     value.emplace(std::forward<decltype(found)>(found));
                 });
+                if (hit) {
+                    state_->template tell<events::hit>(key);
+                }
             }
         }
     }
@@ -280,7 +288,7 @@ private:
             state_->executor(), std::move(work),
             [state = state_, pending = board_operation(state_->shared_board())](const std::exception_ptr& e) {
                 if (e) {
-                    state->count(counter::backend_failures);
+                    state->backend_failed(e);
                 }
             });
     }
@@ -317,6 +325,7 @@ private:
             const fence_scope fence([&] { state->fence(hash, key); });
             entry<V> fresh(std::move(value), stamps);
             co_await store.backend().set(key, std::move(fresh));
+            state->template tell<events::stored>(key);
         }
     }
 

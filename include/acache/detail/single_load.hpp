@@ -7,10 +7,12 @@
 #include <acache/detail/failed_load.hpp>
 #include <acache/detail/keys.hpp>
 #include <acache/detail/loader_context.hpp>
+#include <acache/detail/observation.hpp>
 #include <acache/detail/serving.hpp>
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
 #include <acache/lookup_result.hpp>
+#include <acache/observer.hpp>
 #include <acache/options.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -54,11 +56,13 @@ public:
     lookup_tally& operator=(lookup_tally&&) = delete;
     ~lookup_tally() { settle(counter::misses); }
 
-    template <std::same_as<counter>... Counter>
-    void settle(Counter... as) noexcept {
-        if (auto* state = std::exchange(state_, nullptr)) {
-            (state->count(as), ...);
+    /// Whether it was to be counted and was not yet.
+    bool settle(counter as) noexcept {
+        auto* const state = std::exchange(state_, nullptr);
+        if (state != nullptr) {
+            state->count(as);
         }
+        return state != nullptr;
     }
 
 private:
@@ -88,7 +92,7 @@ make_entry(State& self, const typename State::value_type& value, typename State:
         try {
             fresh.emplace(value, s, std::move(s.details));
         } catch (...) {
-            self.count(counter::backend_failures);
+            self.backend_failed(std::current_exception());
             s.keep_older = true;
         }
     }
@@ -104,6 +108,7 @@ void store_and_finish(State& self, typename State::flight_type& flight, typename
     auto fresh = make_entry(self, *outcome.value, s);
     std::optional<decltype(store.set(flight.key, std::move(*fresh), flight.hash))> displaced;
     std::optional<decltype(store.erase(flight.key, flight.hash))> removed;
+    [[maybe_unused]] std::exception_ptr failure; // to be told with no lock held
     self.finish(
         flight, std::move(outcome),
         [&] {
@@ -116,9 +121,18 @@ void store_and_finish(State& self, typename State::flight_type& flight, typename
                 }
             } catch (...) {
                 self.count(counter::backend_failures);
+                if constexpr (State::template observes<events::backend_failed>) {
+                    failure = std::current_exception();
+                }
             }
         },
         is_waking);
+    self.tell_failure(failure);
+    if (displaced) {
+        self.template tell<events::stored>(flight.key);
+    } else if (removed) {
+        self.tell_erased(flight.key, static_cast<bool>(*removed));
+    }
 }
 
 /// Stores the value of a flight of a cache over an asynchronous backend, when the key's turn has come and
@@ -144,8 +158,9 @@ asio::awaitable<bool> store_loaded(State& self, typename State::flight_type& fli
         if (in_place && self.joinable(flight)) {
             if (fresh) {
                 co_await self.stored().backend().set(flight.key, std::move(*fresh));
+                self.template tell<events::stored>(flight.key);
             } else if (!keep_older) {
-                co_await self.stored().backend().erase(flight.key);
+                self.tell_erased(flight.key, co_await self.stored().backend().erase(flight.key));
             }
         }
     } catch (...) {
@@ -182,7 +197,7 @@ public:
 
     [[nodiscard]] auto call(job& j) {
         auto& self = static_cast<State&>(j.group());
-        tally_.settle(counter::misses);
+        settle(self, *j.flights.front(), counter::misses);
         self.count(counter::loads);
         self.count(counter::refreshes, mode_.renews ? 1 : 0);
         self.count(counter::early_refreshes, mode_.early ? 1 : 0);
@@ -191,6 +206,8 @@ public:
             context_.begin(self.tags);
             context_.keep(alive(self, self.stored().get(flight.key, flight.hash)));
         }
+        report_.begin(self, 1);
+        report_.started(self, flight.key, mode_.renews.has_value());
         begun_ = State::timer_clock::now();
         return context_.call(load_, flight.key);
     }
@@ -201,6 +218,7 @@ public:
         auto& self = static_cast<State&>(j.group());
         auto& flight = *j.flights.front();
         const auto took = self.count_load(j, begun_, result.error ? 1 : 0);
+        report_.ended(self, flight, took, result.error);
         const auto fate = end(self, j, flight, result.error);
         if (result.error) {
             finish_failed(self, flight, std::move(result), fate, false, mode_.renews);
@@ -208,6 +226,13 @@ public:
             auto stamps = settle(self, result, took);
             store_and_finish(self, flight, std::move(result), std::move(stamps), false, mode_.renews);
         }
+    }
+
+    /// A look-up whose load never came so far is a miss too.
+    void refused(job& j)
+        requires(State::template observes<events::miss>)
+    {
+        settle(static_cast<State&>(j.group()), *j.flights.front(), counter::misses);
     }
 
     asio::awaitable<void> operator()(job& j) {
@@ -244,6 +269,7 @@ public:
                 result.error = std::current_exception();
             }
             const auto took = self.count_load(j, begun_, result.error ? 1 : 0);
+            report_.ended(self, *flight, took, result.error);
             const auto fate = end(self, j, *flight, result.error);
             if (result.error) {
                 if (!fate.is_answer || !may_be_stored_) {
@@ -271,6 +297,15 @@ private:
             found.reset();
         }
         return found;
+    }
+
+    /// Counts the look-up and tells of it; whether it was not counted yet.
+    bool settle(State& self, const typename State::flight_type& flight, counter as) noexcept {
+        const bool counts = tally_.settle(as);
+        if (counts) {
+            self.tell_look_up(as, flight.key);
+        }
+        return counts;
     }
 
     /// What becomes of a value that was brought.
@@ -303,11 +338,8 @@ private:
             const bool is_rescued =
                 !remembered->is_answer && flight.older &&
                 self.judge(*flight.older, self.freshness.demand_of(options_)) >= standing::if_error;
-            if (is_rescued) {
-                tally_.settle(counter::stale_hits);
-            } else {
-                tally_.settle(counter::hits, counter::negative_hits);
-            }
+            const bool counts = settle(self, flight, is_rescued ? counter::stale_hits : counter::hits);
+            self.count(counter::negative_hits, counts && !is_rescued ? 1 : 0);
             outcome result;
             result.error = remembered->error;
             self.finish(flight, std::move(result), [] {});
@@ -326,7 +358,7 @@ private:
             return flight;
         }
         auto older = use.renews ? std::make_unique<entry<V>>(found) : nullptr;
-        tally_.settle(use.stale ? counter::stale_hits : counter::hits);
+        settle(self, *flight, use.stale ? counter::stale_hits : counter::hits);
         finish_found(self, *flight, std::move(found), use.stale);
         if (!older) {
             return nullptr;
@@ -360,6 +392,7 @@ private:
     const load_options options_;
     load_mode mode_;
     lookup_tally<State> tally_;
+    [[no_unique_address]] load_report<State> report_;
     [[no_unique_address]] context context_;
     /// An asynchronous backend may have something under the key.
     bool may_be_stored_ = !mode_.reads;

@@ -77,7 +77,17 @@ public:
     store_reclamation(const store_reclamation&) = delete;
     store_reclamation& operator=(const store_reclamation&) = delete;
 
-    void tell(listener f) { listener_ = std::move(f); }
+    void tell(listener f) {
+        if (!listener_) {
+            listener_ = std::move(f);
+            return;
+        }
+        listener_ = [first = std::move(listener_), second = std::move(f)](const K& key, const V& value,
+                                                                          removal_cause cause) {
+            first(key, value, cause);
+            second(key, value, cause);
+        };
+    }
     [[nodiscard]] bool tells() const noexcept { return static_cast<bool>(listener_); }
 
     /// What was unlinked in a shard that is locked is left for `result` to settle, unless it could be freed
