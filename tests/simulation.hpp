@@ -33,7 +33,7 @@ public:
 
     /// What was wrong first; empty where nothing was.
     [[nodiscard]] const std::string& violation() const { return world_.violation; }
-    [[nodiscard]] std::string trace() const { return world_.trace.text(); }
+    [[nodiscard]] std::string trace() const { return world_.report(); }
 
     void play() {
         for (int i = world_.draw.between(10, 60); i != 0 && violation().empty(); --i) {

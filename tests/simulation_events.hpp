@@ -55,7 +55,7 @@ struct operation {
     bool is_over = false;
     /// What it will do with stale values.
     windows stale{};
-    /// A stale value is served to it at once, and not only where a load brings it.
+    /// It asks for one key, and gets at once what is stored and will do, also while that is loaded.
     bool at_once = false;
     std::optional<nanoseconds> max_age = std::nullopt;
     std::optional<nanoseconds> soft_timeout = std::nullopt;

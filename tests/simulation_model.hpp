@@ -53,7 +53,7 @@ public:
         if (c.how == access::loads && v.by != c.id) {
             return "a refresh gives what its own load brings";
         }
-        if (superseded(v, c.began)) {
+        if (superseded(v, c.began, !c.at_once && could_join(c, v.landed))) {
             return "a write that was called after its load began had returned before the caller came";
         }
         if (const event fence = fenced_while_loading(v); fence != never && !could_join(c, fence)) {
@@ -77,7 +77,7 @@ public:
         if (!could_join(c, std::min(load->landed, fenced_while_loading(*load)))) {
             return "the load that failed had ended or was fenced when the caller came";
         }
-        if (c.how == access::joins && !c.max_age && c.stale.serve() && could_be_rescued(c, key)) {
+        if (could_be_rescued(c, key)) {
             return "a stale value was stored that is better than the error";
         }
         return nullptr;
@@ -262,6 +262,13 @@ public:
         }
     }
 
+    /// Whether the version may be stale by now.
+    [[nodiscard]] bool may_be_stale(const version& v) const {
+        return v.fresh_until <= manual_clock::now() ||
+               std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
+                   return c.is == change::kind::expiry && c.touches(v.key) && v.earliest < c.ended;
+               });
+    }
     /// Since when the version is not fresh any more, for those who come at `at`.
     [[nodiscard]] time_point fresh_until(const version& v, event at) const {
         time_point until = v.fresh_until;
@@ -310,8 +317,8 @@ private:
     /// Whether the operation has waited for `v`, although there was a value to be had at once.
     [[nodiscard]] bool waited(const operation& c, int key, const version& v) const {
         const bool waits = v.by == c.id || (terms_.stores_at_once && c.began < v.ended);
-        return c.how == access::joins && v.is_load && waits && !c.max_age &&
-               known_stored(key, c.began, c.at_once ? c.stale.while_revalidate : nanoseconds{0});
+        return c.at_once && v.is_load && waits && !c.max_age &&
+               known_stored(key, c.began, c.stale.while_revalidate);
     }
 
     /// Whether the operation may be one of those that wait for a load which could be joined until `end`.
@@ -319,8 +326,11 @@ private:
         return (c.how == access::joins || c.how == access::loads) && c.began < end;
     }
 
+    /// Whether there is certainly a value for the operation that is better than an error. Over a remote store
+    /// who joins a load, and does without stale values, does not look.
     [[nodiscard]] bool could_be_rescued(const operation& c, int key) const {
-        return c.at_once && known_stored(key, c.began, std::max(c.stale.while_revalidate, c.stale.if_error));
+        return c.at_once && !c.max_age && (terms_.stores_at_once || c.stale.serve()) &&
+               known_stored(key, c.began, std::max(c.stale.while_revalidate, c.stale.if_error));
     }
 
     /// Whether a load of the key has failed, or may have been refused.
@@ -337,10 +347,13 @@ private:
         return it == versions_.end() ? nullptr : &*it;
     }
 
-    /// A write, or a load that was stored, replaced or removed the version before `at`.
-    [[nodiscard]] bool superseded(const version& v, event at) const {
-        return std::any_of(changes_.begin(), changes_.end(),
-                           [&](const change& c) { return c.replaces(v) && c.settled < at; });
+    /// A write, or a load that was stored, replaced or removed the version before `at`. Who asks for many keys
+    /// and joins a load may get what was loaded before a tag was invalidated, so far.
+    [[nodiscard]] bool superseded(const version& v, event at, bool joins_whatever_the_tags = false) const {
+        return std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
+            return c.replaces(v) && c.settled < at &&
+                   !(joins_whatever_the_tags && c.is == change::kind::by_tag);
+        });
     }
 
     /// When the version, a load, was first fenced before it ended. It is stored nowhere then.
@@ -395,7 +408,8 @@ private:
     [[nodiscard]] bool expired_since(int key, event at, nanoseconds past) const {
         return std::any_of(versions_.begin(), versions_.end(), [&](const version& v) {
             return v.key == key && v.is == version::status::value && v.ended >= at &&
-                   std::min(v.fresh_until + past, v.expires) <= manual_clock::now();
+                   (v.fresh_until <= v.created || // then it is not stored, and what was is gone
+                    std::min(v.fresh_until + past, v.expires) <= manual_clock::now());
         });
     }
 

@@ -156,9 +156,11 @@ private:
     asio::awaitable<void> get_or_load(operation& c, std::vector<int> keys) {
         const asking as(*this, c, keys[0]);
         const auto loader = loads_.loader(c);
-        sees_.saw(c, keys[0],
-                  as.plainly ? co_await cache_.get_or_load(keys[0], loader)
-                             : co_await cache_.get_or_load(keys[0], loader, as.options));
+        if (as.plainly) {
+            sees_.saw(c, keys[0], co_await cache_.get_or_load(keys[0], loader));
+        } else {
+            sees_.saw(c, keys[0], co_await cache_.get_or_load(keys[0], loader, as.options));
+        }
     }
 
     asio::awaitable<void> lookup(operation& c, std::vector<int> keys) {

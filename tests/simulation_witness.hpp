@@ -84,9 +84,8 @@ public:
         if (found.source == hit && !some([&](const version* v) { return c.began_at < until(v); })) {
             wrong(c, key, found.value, "lookup called a stale value a hit");
         }
-        if (found.source == stale && !some([&](const version* v) {
-                return world_.history.fresh_until(*v, never) <= manual_clock::now();
-            })) {
+        if (found.source == stale &&
+            !some([&](const version* v) { return world_.history.may_be_stale(*v); })) {
             wrong(c, key, found.value, "lookup called a fresh value stale");
         }
         if (!some([&](const version* v) { return found.age == manual_clock::now() - v->created; })) {

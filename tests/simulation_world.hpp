@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iomanip>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
@@ -112,6 +113,19 @@ public:
     }
     /// Loads may go on although nobody waits for them.
     [[nodiscard]] bool loads_go_on() const { return options.finish_abandoned_loads || given.serves_stale; }
+
+    /// What was drawn, and what has happened.
+    [[nodiscard]] std::string report() const {
+        const auto seconds = [](std::optional<nanoseconds> t) { return t ? t->count() / 1'000'000'000 : -1; };
+        std::ostringstream out;
+        out << "stale_while_revalidate " << seconds(options.stale_while_revalidate) << " stale_if_error "
+            << seconds(options.stale_if_error) << " keep_stale " << seconds(options.keep_stale)
+            << " soft_timeout " << seconds(options.soft_timeout) << " refresh_backoff "
+            << seconds(options.refresh_backoff) << " early_refresh " << options.early_refresh
+            << " finish_abandoned_loads " << options.finish_abandoned_loads << '\n'
+            << trace.text();
+        return std::move(out).str();
+    }
 
     void note(const char* what, int who, int key, int number = 0) {
         trace.note(history.tick(), what, who, key, number);

@@ -116,8 +116,8 @@ public:
         if (!there) {
             there = self_.copy_older(flight);
         }
-        if (there && self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
-            stale_ = late_ = true;
+        if (there && will_do(*there)) {
+            late_ = true;
             found_ = std::move(there);
             self_.count(counter::soft_timeouts);
         }
@@ -126,9 +126,9 @@ public:
     /// What the flight brought will do. One that somebody else began may have found a value in the backend
     /// that is too old for this caller, or have begun before a tag was invalidated and this caller came
     /// (contract C15).
-    [[nodiscard]] bool satisfied(const typename State::flight_type* flight) const noexcept {
-        if (flight == nullptr) {
-            return true;
+    [[nodiscard]] bool satisfied(const typename State::flight_type* flight, bool started) const noexcept {
+        if (flight == nullptr || started) {
+            return true; // its own has judged by its options, and has its loader
         }
         const auto& outcome = flight->outcome;
         const bool recent =
@@ -174,6 +174,7 @@ private:
     [[nodiscard]] bool answers(const entry<V>& there) {
         switch (self_.judge(there, self_.freshness.demand_of(options_))) {
         case standing::fresh:
+            stale_ = false; // as it may have been at an earlier try
             // Near its end it would have been a hit, but for the draw.
             renews_ =
                 self_.freshness.renews_early() &&
@@ -198,11 +199,17 @@ private:
             return false;
         }
         auto there = stored(&flight);
-        if (there && self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
-            stale_ = true;
+        if (there && will_do(*there)) {
             found_ = std::move(there);
         }
         return found_.has_value();
+    }
+
+    /// Whether what is stored is better than an error, or a wait. It may be fresh: a `set` has come meanwhile.
+    [[nodiscard]] bool will_do(const entry<V>& there) {
+        const auto is = self_.judge(there, self_.freshness.demand_of(options_));
+        stale_ = is == standing::revalidate || is == standing::if_error;
+        return is >= standing::if_error;
     }
 
     State& self_;
@@ -246,7 +253,7 @@ load_softly(State& self, const Query& query, Load& loader, const load_options& o
                 co_await caller.wait();
             }
         }
-        if (!caller.withdrawn() && request.satisfied(caller.flight())) {
+        if (!caller.withdrawn() && request.satisfied(caller.flight(), caller.started())) {
             co_return request.result(caller.flight(), caller.started());
         }
     }
@@ -268,7 +275,7 @@ load(std::shared_ptr<State> self, Key kept, Load loader, load_options options, l
         if (caller.has_to_wait()) {
             co_await caller.wait();
         }
-        if (!caller.withdrawn() && request.satisfied(caller.flight())) {
+        if (!caller.withdrawn() && request.satisfied(caller.flight(), caller.started())) {
             co_return request.result(caller.flight(), caller.started());
         }
     }
@@ -329,7 +336,7 @@ asio::awaitable<typename State::value_type> get_or_load(state_ref<State> where, 
         if (caller.has_to_wait()) {
             co_await caller.wait();
         }
-        if (!caller.withdrawn() && request.satisfied(caller.flight())) {
+        if (!caller.withdrawn() && request.satisfied(caller.flight(), caller.started())) {
             co_return request.value(caller.flight());
         }
     }
