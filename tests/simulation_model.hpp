@@ -306,6 +306,9 @@ private:
         if (c.began_at >= v.expires || c.began_at >= until + kept) {
             return "it was dead when the caller came";
         }
+        if (!c.at_once && !terms_.stores_at_once) {
+            return nullptr; // a load that it joined may have found it, for others who would have that
+        }
         const bool late = c.soft_timeout && manual_clock::now() - c.began_at >= *c.soft_timeout;
         if (c.began_at < until + c.stale.while_revalidate ||
             (c.began_at < until + c.stale.if_error && (late || in_trouble(v.key)))) {

@@ -39,7 +39,7 @@ public:
             if (objection == nullptr) {
                 only = v;
                 ++possible;
-            } else {
+            } else if (v->number == number || candidates.size() == 1) {
                 why = objection;
             }
         }

@@ -14,6 +14,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -124,16 +125,22 @@ public:
         return late_;
     }
     /// What the flight brought will do. One that somebody else began may have found a value in the backend
-    /// that is too old for this caller, or have begun before a tag was invalidated and this caller came
-    /// (contract C15).
+    /// that is too old or too stale for this caller, or have begun before a tag was invalidated and this
+    /// caller came (contract C15).
     [[nodiscard]] bool satisfied(const typename State::flight_type* flight, bool started) const noexcept {
         if (flight == nullptr || started) {
             return true; // its own has judged by its options, and has its loader
         }
         const auto& outcome = flight->outcome;
-        const bool recent =
-            !outcome.found || !options_.max_age || State::age(outcome.created) <= *options_.max_age;
-        return recent && !(outcome.details && outcome.details->invalidated_before(seen_));
+        if (outcome.found && options_.max_age && State::age(outcome.created) > *options_.max_age) {
+            return false;
+        }
+        const auto windows = self_.freshness.windows(options_);
+        if (outcome.stale && State::clock_type::now() - outcome.fresh_until >=
+                                 std::max(windows.while_revalidate, windows.if_error)) {
+            return false;
+        }
+        return !(outcome.details && outcome.details->invalidated_before(seen_));
     }
     [[nodiscard]] V value(const typename State::flight_type* flight) {
         if (flight != nullptr) {

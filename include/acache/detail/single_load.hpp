@@ -71,6 +71,7 @@ void finish_found(State& self, typename State::flight_type& flight, entry<typena
     outcome.details = std::move(found.details);
     outcome.found = true;
     outcome.stale = is_stale;
+    outcome.fresh_until = found.fresh_until;
     self.finish(flight, std::move(outcome), [] {});
 }
 
@@ -234,7 +235,9 @@ public:
                 if constexpr (takes_context<Load, K>) {
                     context_.keep(found);
                 }
-                if (found && mode_.reads) {
+                if (found && !mode_.reads) { // for those who join
+                    self.put_older(*flight, std::make_unique<entry<V>>(std::move(*found)));
+                } else if (found) {
                     flight = use(self, j, std::move(flight), std::move(*found));
                 }
                 if (!flight) {
