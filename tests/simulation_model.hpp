@@ -77,7 +77,7 @@ public:
         if (!could_join(c, std::min(load->landed, fenced_while_loading(*load)))) {
             return "the load that failed had ended or was fenced when the caller came";
         }
-        if (could_be_rescued(c, key)) {
+        if (could_be_rescued(c, *load)) {
             return "a stale value was stored that is better than the error";
         }
         return nullptr;
@@ -329,11 +329,14 @@ private:
         return (c.how == access::joins || c.how == access::loads) && c.began < end;
     }
 
-    /// Whether there is certainly a value for the operation that is better than an error. Over a remote store
-    /// who joins a load, and does without stale values, does not look.
-    [[nodiscard]] bool could_be_rescued(const operation& c, int key) const {
-        return c.at_once && !c.max_age && (terms_.stores_at_once || c.stale.serve()) &&
-               known_stored(key, c.began, std::max(c.stale.while_revalidate, c.stale.if_error));
+    /// Whether there is certainly a value for the operation that is better than the error of that load. Over a
+    /// remote store who joins a load does not look; what loads of single keys have found is at hand for those
+    /// who take stale values.
+    [[nodiscard]] bool could_be_rescued(const operation& c, const version& load) const {
+        const operation* const of = load.by == 0 ? nullptr : &operations_[static_cast<std::size_t>(load.by - 1)];
+        const bool of_one_key = of != nullptr && (of->at_once || of->how == access::loads);
+        return c.at_once && !c.max_age && (terms_.stores_at_once || (c.stale.serve() && of_one_key)) &&
+               known_stored(load.key, c.began, std::max(c.stale.while_revalidate, c.stale.if_error));
     }
 
     /// Whether a load of the key has failed, or may have been refused.

@@ -14,7 +14,6 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -127,7 +126,7 @@ public:
     /// What the flight brought will do. One that somebody else began may have found a value in the backend
     /// that is too old or too stale for this caller, or have begun before a tag was invalidated and this
     /// caller came (contract C15).
-    [[nodiscard]] bool satisfied(const typename State::flight_type* flight, bool started) const noexcept {
+    [[nodiscard]] bool satisfied(const typename State::flight_type* flight, bool started) const {
         if (flight == nullptr || started) {
             return true; // its own has judged by its options, and has its loader
         }
@@ -135,9 +134,7 @@ public:
         if (outcome.found && options_.max_age && State::age(outcome.created) > *options_.max_age) {
             return false;
         }
-        const auto windows = self_.freshness.windows(options_);
-        if (outcome.stale && State::clock_type::now() - outcome.fresh_until >=
-                                 std::max(windows.while_revalidate, windows.if_error)) {
+        if (outcome.stale && !within_windows(outcome.fresh_until)) {
             return false;
         }
         return !(outcome.details && outcome.details->invalidated_before(seen_));
@@ -210,6 +207,14 @@ private:
             found_ = std::move(there);
         }
         return found_.has_value();
+    }
+
+    /// Whether what is stale since then may be served without a load.
+    [[nodiscard]] bool within_windows(time_point fresh_until) const {
+        const auto windows = self_.freshness.windows(options_);
+        const auto stale_for = State::clock_type::now() - fresh_until;
+        return stale_for < windows.while_revalidate ||
+               (stale_for < windows.if_error && self_.held_back(hash_));
     }
 
     /// Whether what is stored is better than an error, or a wait. It may be fresh: a `set` has come meanwhile.
