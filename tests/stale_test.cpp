@@ -327,6 +327,44 @@ TEST_CASE("who joins a look-up that found a stale value gets it only within wind
     CHECK(second.value() == 2);
 }
 
+TEST_CASE("C14 what a look-up had read before an invalidation is not served to those who come after it") {
+    world<over_script> w({.ttl = 10s, .stale_while_revalidate = 20s});
+    store_a(w, 10s);
+    w.src.hold();
+    w.store->script().hold_answers(op::get);
+    const auto before = w.call(w.get_or_load("a"));
+    w.store->script().hold(op::erase);
+    const auto erased = w.call(w.cache->invalidate("a"));
+    w.store->script().let_pass(op::get);
+    (void)w.store->script().release_one(op::get);
+    w.settle();
+    CHECK(before.value() == 1);
+    CHECK(w.cache->metrics().refreshes == 0);
+    CHECK(w.src.starts("a") == 1);
+    w.store->script().release_all();
+    w.settle();
+    CHECK(erased.done());
+}
+
+TEMPLATE_TEST_CASE("C20 an early refresh that has failed is not tried again at once", "", over_memory,
+                   over_script) {
+    world<TestType> w({.ttl = 10s, .refresh_backoff = 4s, .early_refresh = 1e6});
+    const auto load = [src = w.src](std::string key) -> asio::awaitable<int> {
+        const int value = co_await src(std::move(key));
+        manual_clock::advance(1s); // as long as it takes
+        co_return value;
+    };
+    CHECK(w.call(w.cache->get_or_load("a", load)).value() == 1);
+    w.src.fail_next(std::runtime_error("down"));
+    for (int n = 0; n != 3; ++n) {
+        CHECK(w.call(w.cache->get_or_load("a", load)).value() == 1);
+    }
+    CHECK(w.cache->metrics().early_refreshes == 1);
+    manual_clock::advance(4s);
+    CHECK(w.call(w.cache->get_or_load("a", load)).value() == 1);
+    CHECK(w.cache->metrics().early_refreshes == 2);
+}
+
 TEMPLATE_TEST_CASE("max_age joins a load only if that began late enough", "", over_memory, over_script) {
     world<TestType> w({.ttl = 100s});
     w.src.hold();

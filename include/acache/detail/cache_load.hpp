@@ -182,7 +182,8 @@ private:
             // Near its end it would have been a hit, but for the draw.
             renews_ =
                 self_.freshness.renews_early() &&
-                self_.freshness.may_be_due(State::clock_type::now(), there.fresh_until, there.details.get());
+                self_.freshness.may_be_due(State::clock_type::now(), there.fresh_until, there.details.get()) &&
+                !self_.held_back(hash_);
             return true;
         case standing::revalidate:
             stale_ = true;

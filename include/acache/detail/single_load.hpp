@@ -290,7 +290,12 @@ private:
 
         [[nodiscard]] std::size_t hash() const noexcept { return first.hash; }
         [[nodiscard]] const typename State::key_type& query() const noexcept { return first.key; }
-        [[nodiscard]] static bool found(const typename State::flight_type*) noexcept { return false; }
+        [[nodiscard]] static bool found(const typename State::flight_type* flight) noexcept {
+            return flight == nullptr;
+        }
+        [[nodiscard]] bool replaces(const typename State::flight_type& flight) const noexcept {
+            return &flight == &first;
+        }
         template <class Make>
         [[nodiscard]] auto add(Make make) {
             auto flight = make(typename State::job_ptr(&runs));
@@ -313,19 +318,27 @@ private:
             return flight;
         }
         const bool is_stale = is != standing::fresh;
-        const bool renews = is_stale ? !held_back : is_due(self, found);
-        auto older = renews ? std::make_unique<entry<V>>(found) : nullptr;
+        const bool renews =
+            is_stale ? !held_back : is_due(self, found) && !self.held_back(flight->hash);
+        typename State::flight_ptr next;
+        if (renews) {
+            mode_.renews = found.created;
+            mode_.early = !is_stale;
+            next = renew(self, j, *flight, found);
+        }
         tally_.settle(is_stale ? counter::stale_hits : counter::hits);
         finish_found(self, *flight, std::move(found), is_stale);
-        if (!older) {
-            return nullptr;
-        }
-        mode_.renews = older->created;
-        mode_.early = !is_stale;
+        return next;
+    }
+
+    /// The flight that is to renew what this one has found, in its place; null where this one was fenced
+    /// meanwhile: what it has found may be gone then, and is for nobody who comes later.
+    [[nodiscard]] typename State::flight_ptr renew(State& self, job& j, typename State::flight_type& flight,
+                                                   const entry<V>& found) {
         bool started = false;
-        renewal wanted(j, *flight, std::move(older));
+        renewal wanted(j, flight, std::make_unique<entry<V>>(found));
         auto next = self.join_or_add(wanted, started);
-        if (!started) {
+        if (next && !started) {
             self.leave(*next); // somebody else loads already
             return nullptr;
         }
