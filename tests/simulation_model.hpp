@@ -7,6 +7,8 @@
 #include <acache/clock.hpp>
 
 #include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <deque>
 #include <set>
 #include <vector>
@@ -133,8 +135,8 @@ public:
     [[nodiscard]] std::size_t most_stored() const {
         std::set<int> keys;
         for (const version& v : versions_) {
-            if (v.is == version::status::value && fenced_while_loading(v) == never && v.fresh_until > v.created &&
-                !superseded(v, v.ended)) {
+            if (v.is == version::status::value && fenced_while_loading(v) == never &&
+                v.fresh_until > v.created && !superseded(v, v.ended)) {
                 keys.insert(v.key);
             }
         }
@@ -169,7 +171,8 @@ public:
     /// A load that the operation has asked for. Whether its flight began with the operation cannot always be
     /// told: it may renew what a flight has found, or be another try after one that would not do.
     version& add_load(int key, const operation& by) {
-        const bool found_first = !terms_.stores_at_once && (by.stale.serve() || terms_.renews_early || by.max_age);
+        const bool found_first =
+            !terms_.stores_at_once && (by.stale.serve() || terms_.renews_early || by.max_age);
         const bool tried_again = by.how == access::joins && (has_tag_changes(key) || by.max_age);
         const bool exact = by.how == access::loads || (!found_first && !tried_again);
         version& v = add_version(key, by.id, by.began, exact ? by.began : tick());
@@ -329,11 +332,12 @@ private:
         return (c.how == access::joins || c.how == access::loads) && c.began < end;
     }
 
-    /// Whether there is certainly a value for the operation that is better than the error of that load. Over a
-    /// remote store who joins a load does not look; what loads of single keys have found is at hand for those
-    /// who take stale values.
+    /// Whether there is certainly a value for the operation that is better than the error of that load. Over
+    /// a remote store who joins a load does not look; what loads of single keys have found is at hand for
+    /// those who take stale values.
     [[nodiscard]] bool could_be_rescued(const operation& c, const version& load) const {
-        const operation* const of = load.by == 0 ? nullptr : &operations_[static_cast<std::size_t>(load.by - 1)];
+        const operation* const of =
+            load.by == 0 ? nullptr : &operations_[static_cast<std::size_t>(load.by - 1)];
         const bool of_one_key = of != nullptr && (of->at_once || of->how == access::loads);
         return c.at_once && !c.max_age && (terms_.stores_at_once || (c.stale.serve() && of_one_key)) &&
                known_stored(load.key, c.began, std::max(c.stale.while_revalidate, c.stale.if_error));
@@ -353,8 +357,8 @@ private:
         return it == versions_.end() ? nullptr : &*it;
     }
 
-    /// A write, or a load that was stored, replaced or removed the version before `at`. Who asks for many keys
-    /// and joins a load may get what was loaded before a tag was invalidated, so far.
+    /// A write, or a load that was stored, replaced or removed the version before `at`. Who asks for many
+    /// keys and joins a load may get what was loaded before a tag was invalidated, so far.
     [[nodiscard]] bool superseded(const version& v, event at, bool joins_whatever_the_tags = false) const {
         return std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
             return c.replaces(v) && c.settled < at &&

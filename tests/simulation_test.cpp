@@ -77,7 +77,8 @@ TEST_CASE("Simulation: over a slow backend a caller sees only such stale values 
     play_all<over_slow_backend>(7'000'000, 3'000, {.serves_stale = true});
 }
 
-TEST_CASE("Simulation: over a memory backend callers who stay see only such stale values as the model allows") {
+TEST_CASE(
+    "Simulation: over a memory backend callers who stay see only such stale values as the model allows") {
     play_all<over_memory>(8'000'000, 2'000, {.callers_leave = false, .serves_stale = true});
 }
 

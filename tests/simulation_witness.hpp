@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <exception>
 #include <optional>
+#include <string>
 
 namespace simulation {
 
@@ -77,8 +78,7 @@ public:
         using enum acache::lookup_source;
         const bool is_own = found.source == loaded;
         if (!some([&](const version* v) { return (v->by == c.id) == is_own; })) {
-            wrong(c, key, found.value,
-                  "lookup took its own load's value for another's, or the other way");
+            wrong(c, key, found.value, "lookup took its own load's value for another's, or the other way");
         }
         const auto until = [&](const version* v) { return world_.history.fresh_until(*v, c.began); };
         if (found.source == hit && !some([&](const version* v) { return c.began_at < until(v); })) {

@@ -180,10 +180,10 @@ private:
         case standing::fresh:
             stale_ = false; // as it may have been at an earlier try
             // Near its end it would have been a hit, but for the draw.
-            renews_ =
-                self_.freshness.renews_early() &&
-                self_.freshness.may_be_due(State::clock_type::now(), there.fresh_until, there.details.get()) &&
-                !self_.held_back(hash_);
+            renews_ = self_.freshness.renews_early() &&
+                      self_.freshness.may_be_due(State::clock_type::now(), there.fresh_until,
+                                                 there.details.get()) &&
+                      !self_.held_back(hash_);
             return true;
         case standing::revalidate:
             stale_ = true;
@@ -218,7 +218,8 @@ private:
                (stale_for < windows.if_error && self_.held_back(hash_));
     }
 
-    /// Whether what is stored is better than an error, or a wait. It may be fresh: a `set` has come meanwhile.
+    /// Whether what is stored is better than an error, or a wait. It may be fresh: a `set` has come
+    /// meanwhile.
     [[nodiscard]] bool will_do(const entry<V>& there) {
         const auto is = self_.judge(there, self_.freshness.demand_of(options_));
         stale_ = is == standing::revalidate || is == standing::if_error;
