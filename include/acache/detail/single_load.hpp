@@ -318,8 +318,7 @@ private:
             return flight;
         }
         const bool is_stale = is != standing::fresh;
-        const bool renews =
-            is_stale ? !held_back : is_due(self, found) && !self.held_back(flight->hash);
+        const bool renews = is_stale ? !held_back : is_due(self, found) && !self.held_back(flight->hash);
         typename State::flight_ptr next;
         if (renews) {
             mode_.renews = found.created;
