@@ -85,6 +85,8 @@ struct version {
     bool is_known = false;
     status is = status::loading;
     bool is_load = true;
+    /// It is to renew an entry, and nobody waited for it at first.
+    bool in_background = false;
     /// The number that callers see: another version's where that was found not to be modified.
     int value = number;
     tag_set tags = 0;
@@ -107,6 +109,7 @@ struct change {
         expiry,   ///< makes stale; fences
         refresh,  ///< the beginning of one: fences, and leaves what is stored
         newer,    ///< a look-up with a `max_age`: may fence, and leaves what is stored
+        planting, ///< a write past the cache, which loads may overwrite, but not refreshes
         load      ///< one that is known to have been stored
     };
     static constexpr int divisor = 3;
@@ -138,6 +141,8 @@ struct change {
             return touches(v.key) && v.born < called;
         case kind::by_value:
             return v.value % divisor == rest && v.born < called;
+        case kind::planting:
+            return touches(v.key) && (v.ended < called || (v.in_background && v.born < called));
         case kind::by_tag:
             return (v.tags & tags) != 0 && v.called < called;
         default:

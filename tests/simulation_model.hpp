@@ -55,7 +55,7 @@ public:
         if (c.how == access::loads && v.by != c.id) {
             return "a refresh gives what its own load brings";
         }
-        if (superseded(v, c.began, !c.at_once && could_join(c, v.landed))) {
+        if (superseded(v, c.began, could_join(c, v.landed), c.at_once)) {
             return "a write that was called after its load began had returned before the caller came";
         }
         if (const event fence = fenced_while_loading(v); fence != never && !could_join(c, fence)) {
@@ -216,7 +216,7 @@ public:
         return found;
     }
     /// The first load of the operation for the key, or null.
-    [[nodiscard]] const version* load_of(const operation& c, int key) const {
+    [[nodiscard]] version* load_of(const operation& c, int key) {
         const auto it = std::find_if(versions_.begin(), versions_.end(), [&](const version& v) {
             return v.by == c.id && v.key == key && v.is_load;
         });
@@ -357,12 +357,15 @@ private:
         return it == versions_.end() ? nullptr : &*it;
     }
 
-    /// A write, or a load that was stored, replaced or removed the version before `at`. Who asks for many
-    /// keys and joins a load may get what was loaded before a tag was invalidated, so far.
-    [[nodiscard]] bool superseded(const version& v, event at, bool joins_whatever_the_tags = false) const {
+    /// A write, or a load that was stored, replaced or removed the version before `at`. Who has joined a load
+    /// gets its value although it is not stored over one that was planted; and who asks for many keys, so
+    /// far, although a tag of it was invalidated before he came.
+    [[nodiscard]] bool superseded(const version& v, event at, bool joined = false,
+                                  bool one_key = true) const {
         return std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
-            return c.replaces(v) && c.settled < at &&
-                   !(joins_whatever_the_tags && c.is == change::kind::by_tag);
+            const bool does_not_matter =
+                joined && (c.is == change::kind::planting || (!one_key && c.is == change::kind::by_tag));
+            return c.replaces(v) && c.settled < at && !does_not_matter;
         });
     }
 

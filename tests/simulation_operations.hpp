@@ -9,6 +9,7 @@
 
 #include <acache/async_cache.hpp>
 #include <acache/data_loader.hpp>
+#include <acache/entry.hpp>
 #include <acache/testing.hpp>
 
 #include <boost/asio/awaitable.hpp>
@@ -119,8 +120,8 @@ public:
 private:
     static constexpr int only_memory(int weight) { return Kind::remote ? 0 : weight; }
 
-    static const std::array<row, 18>& table() {
-        static constexpr std::array<row, 18> rows{{
+    static const std::array<row, 19>& table() {
+        static constexpr std::array<row, 19> rows{{
             {"get_or_load", access::joins, 30, 1, &operations::get_or_load},
             {"lookup", access::joins, 15, 1, &operations::lookup},
             {"get", access::reads, 10, 1, &operations::get},
@@ -131,6 +132,7 @@ private:
             {"load_many", access::joins, 3, 3, &operations::load_many},
             {"refresh", access::loads, 8, 1, &operations::refresh},
             {"set", access::writes, 7, 1, &operations::set},
+            {"plant", access::writes, only_memory(4), 1, &operations::plant},
             {"invalidate", access::writes, 5, 1, &operations::invalidate},
             {"invalidate_tag", access::writes, 7, 0, &operations::invalidate_tag},
             {"invalidate_if by key", access::writes, only_memory(2), 2, &operations::invalidate_by_key},
@@ -331,6 +333,23 @@ private:
         const auto tags = world::names_of(v.tags);
         co_await cache_.set(keys[0], int(v.number), acache::entry_options{.ttl = life, .tags = tags});
         w.settle();
+    }
+
+    /// Stores a value past the cache, as another process might.
+    asio::awaitable<void> plant(operation& c, std::vector<int> keys) {
+        if constexpr (!Kind::remote) {
+            manual_clock::advance(1ns); // entries are told apart by when they were made
+            version& v = world_.history.add_version(keys[0], c);
+            v.is_load = false;
+            world_.history.bring(v, world::ttl, world_.retention());
+            world_.note("plants", c.id, keys[0], v.number);
+            const write w(world_, change::kind::planting, keys[0], c);
+            const acache::entry_stamps stamps{v.created, v.fresh_until, v.expires};
+            const acache::entry<int> planted(v.number, stamps);
+            (void)cache_.backend().set(keys[0], planted);
+            w.settle();
+        }
+        co_return;
     }
 
     asio::awaitable<void> invalidate(operation& c, std::vector<int> keys) {

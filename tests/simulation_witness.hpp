@@ -121,7 +121,7 @@ public:
     }
 
     /// A load that has just begun, of the operation or of a batch of several.
-    void load_began(const operation* c, const version& load) {
+    void load_began(const operation* c, version& load) {
         if (const char* why = world_.history.why_not_load(c, load)) {
             world_.wrong(c, load.key, load.number, why);
         }
@@ -150,7 +150,7 @@ private:
     /// Whether the operation has got another value than its own load is to bring: then that load is one in
     /// the background.
     void find_renewal(const operation& c, int key, int number) {
-        const version* own = c.at_once ? world_.history.load_of(c, key) : nullptr;
+        version* own = c.at_once ? world_.history.load_of(c, key) : nullptr;
         if (own == nullptr || own->value == number || c.soft_timeout) {
             return;
         }
@@ -159,7 +159,8 @@ private:
             renews(c, *own);
         }
     }
-    void renews(const operation& c, const version& load) {
+    void renews(const operation& c, version& load) {
+        load.in_background = true;
         if (const char* why = world_.history.why_not_renew(load)) {
             wrong(c, load.key, load.number, why);
         }
