@@ -2,6 +2,7 @@
 #include "cache_setup.hpp"
 
 #include <acache/detail/random.hpp>
+#include <acache/load_context.hpp>
 #include <acache/lookup_result.hpp>
 
 #include <boost/asio/this_coro.hpp>
@@ -9,6 +10,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -311,6 +313,21 @@ TEMPLATE_TEST_CASE("a fresh value that was set while a load fails is no stale on
         CHECK(found.value().value == 5);
         CHECK(found.value().source == hit);
     }
+}
+
+TEST_CASE("who joins a refresh that fails gets the stale value that its loader was shown") {
+    world<over_script> w({.ttl = 10s, .stale_if_error = 20s});
+    store_a(w, 10s);
+    w.src.hold();
+    const auto fails = [src = w.src](acache::load_context&, std::string key) -> asio::awaitable<int> {
+        (void)co_await src(std::move(key));
+        throw std::runtime_error("down");
+    };
+    const auto refreshed = w.call(w.cache->refresh("a", fails));
+    const auto joined = w.call(w.get_or_load("a"));
+    w.let_loads_end();
+    CHECK(refreshed.what() == "down");
+    CHECK(joined.value() == 1);
 }
 
 TEST_CASE("who joins a look-up that found a stale value gets it only within windows of his own") {
