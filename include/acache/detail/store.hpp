@@ -4,8 +4,8 @@
 
 #include <acache/backend.hpp>
 #include <acache/clock.hpp>
-#include <acache/detail/standing.hpp>
 #include <acache/detail/clear_count.hpp>
+#include <acache/detail/standing.hpp>
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
 #include <acache/hash.hpp>
