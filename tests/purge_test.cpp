@@ -55,6 +55,22 @@ TEMPLATE_TEST_CASE("where no option lets stale values be served, to expire an en
     CHECK(w.call(w.get_or_load("a")).value() == 2);
 }
 
+TEST_CASE("C11 what was cleared while an entry is made stale does not come back") {
+    world<over_script> w({.ttl = 100s, .stale_while_revalidate = 20s});
+    REQUIRE(w.call(w.get_or_load("a")).value() == 1);
+    w.store->script().hold(op::clear);
+    w.store->script().hold(op::set);
+    const auto cleared = w.call(w.cache->clear());
+    const auto expired = w.call(w.cache->expire("a"));
+    REQUIRE(w.store->script().release_one(op::clear));
+    w.settle();
+    w.store->script().release_all();
+    w.settle();
+    CHECK(cleared.done());
+    CHECK(expired.done());
+    CHECK(!w.holds("a"));
+}
+
 TEMPLATE_TEST_CASE("to expire an entry does not keep it longer than it would have been", "", over_memory,
                    over_script) {
     world<TestType> w({.ttl = 10s, .stale_if_error = 20s});

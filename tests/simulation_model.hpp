@@ -2,104 +2,45 @@
 #ifndef ACACHE_TESTS_SIMULATION_MODEL_HPP
 #define ACACHE_TESTS_SIMULATION_MODEL_HPP
 
+#include "simulation_events.hpp"
+
 #include <acache/clock.hpp>
-#include <acache/testing/manual_clock.hpp>
 
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
+#include <cstddef>
 #include <deque>
-#include <limits>
+#include <set>
+#include <vector>
 
-/// What the callers of a cache may see, written down without flights, locks or stores: `history` is told what
-/// happened, each thing with the number of its event, and says whether what a caller got agrees with it.
+namespace simulation {
+
+/// What a history knows of the cache.
+struct terms {
+    /// A load's value is stored in the step in which the load ends.
+    bool stores_at_once = true;
+    /// What is loaded and not fenced is stored, and what is stored is found.
+    bool reliable = true;
+    /// Entries are renewed before they expire.
+    bool renews_early = false;
+    /// Loads may be refused.
+    bool refuses = false;
+    /// The cache's own.
+    windows stale{};
+    /// A value is kept for so long after its freshness.
+    nanoseconds retention{0};
+    /// For so long a failure holds the key back at least.
+    nanoseconds held_back{0};
+};
+
+/// What the callers of a cache may see, written down without flights, locks or stores: it is told what
+/// happened, and says whether what a caller got agrees with it.
 ///
 /// It knows intervals only: a write takes effect somewhere between its call and its return. Where that leaves
 /// two answers, both are right.
-namespace simulation {
-
-using acache::time_point;
-using acache::testing::manual_clock;
-
-/// The place of something in a run: each thing that happens has a number of its own.
-using event = std::uint64_t;
-inline constexpr event never = std::numeric_limits<event>::max();
-
-inline constexpr int every_key = -1;
-
-/// How an operation comes by values.
-enum class access {
-    reads, ///< from the store alone
-    joins, ///< from the store, a load under way or its own load
-    loads, ///< from its own load alone: a refresh
-    writes
-};
-
-/// One call of a caller.
-struct operation {
-    int id;
-    const char* name;
-    access how;
-    event began;
-    time_point began_at;
-    bool cancelled = false;
-};
-
-/// A value, or a load that is to bring one.
-struct version {
-    enum class status { loading, value, failed, given_up };
-
-    int number;
-    int key;
-    /// Whose load or `set` it is; 0 for a batch of several callers.
-    int by;
-    /// When the flight began (or `set` was called). Of a shared batch that is known within bounds only:
-    /// not before `earliest`, not after `born`.
-    event earliest;
-    event born;
-    event ended = never;
-    /// When its flight was over, as far as that can be told: no later than when one of those who waited for
-    /// it had its value or error.
-    event landed = never;
-    /// One of those has it.
-    bool is_known = false;
-    status is = status::loading;
-    bool is_load = true;
-    time_point created{};
-    time_point expires = time_point::max();
-    /// The number of the error it failed with.
-    int error = 0;
-};
-
-/// What makes older versions of a key disappear, or keeps loads of it from being stored.
-struct change {
-    enum class kind {
-        set,     ///< puts its value in the place of what there was; fences
-        removal, ///< invalidate, clear; fences
-        refresh, ///< the beginning of one: fences, and leaves what is stored
-        load     ///< one that is known to have been stored
-    };
-
-    kind is;
-    int key;
-    event called;
-    /// When it had taken effect for certain.
-    event settled = never;
-    /// When it was over, with success or without.
-    event ended = never;
-    const version* value = nullptr;
-    /// Nobody waits for it: it is over some time before `ended`.
-    bool in_background = false;
-
-    [[nodiscard]] bool touches(int k) const { return key == k || key == every_key; }
-    [[nodiscard]] bool fences() const { return is != kind::load; }
-};
-
 class history {
 public:
-    /// `stores_at_once`: a load's value is stored in the step in which the load ends. `reliable`: what is
-    /// loaded and not fenced is stored, and what is stored is found.
-    history(bool stores_at_once, bool reliable) : stores_at_once_(stores_at_once), reliable_(reliable) {}
+    explicit history(const terms& t) : terms_(t) {}
 
     // ---- What a caller may see ---------------------------------------------------------------------------
 
@@ -114,16 +55,16 @@ public:
         if (c.how == access::loads && v.by != c.id) {
             return "a refresh gives what its own load brings";
         }
-        if (superseded(v, c.began)) {
+        if (superseded(v, c.began, could_join(c, v.landed), c.at_once)) {
             return "a write that was called after its load began had returned before the caller came";
         }
         if (const event fence = fenced_while_loading(v); fence != never && !could_join(c, fence)) {
             return "its load was fenced, and the caller came after that";
         }
-        if (v.expires <= c.began_at && !could_join(c, v.landed)) {
-            return "it had expired when the caller came";
+        if (waited(c, key, v)) {
+            return "the caller waited for a load, and could have had a stored value at once";
         }
-        return nullptr;
+        return could_join(c, v.landed) ? why_not_join(c, v) : why_not_find(c, v);
     }
 
     /// Why the operation may not fail for `key` with the error of that number.
@@ -138,6 +79,9 @@ public:
         if (!could_join(c, std::min(load->landed, fenced_while_loading(*load)))) {
             return "the load that failed had ended or was fenced when the caller came";
         }
+        if (could_be_rescued(c, *load)) {
+            return "a stale value was stored that is better than the error";
+        }
         return nullptr;
     }
 
@@ -148,7 +92,8 @@ public:
 
     /// Why the load that has just begun may not run.
     [[nodiscard]] const char* why_not_load(const operation* c, const version& load) const {
-        if ((c == nullptr || c->how != access::loads) && known_stored(load.key, load.earliest)) {
+        const bool in_any_case = c != nullptr && (c->how == access::loads || c->max_age);
+        if (!in_any_case && !terms_.renews_early && known_stored(load.key, load.earliest)) {
             return "the key had a fresh value all the time";
         }
         for (const version& other : versions_) {
@@ -162,38 +107,96 @@ public:
         return nullptr;
     }
 
+    /// Why the load, one in the background, may not have been begun.
+    [[nodiscard]] const char* why_not_renew(const version& load) const {
+        const bool early = std::any_of(versions_.begin(), versions_.end(), [&](const version& failure) {
+            return failure.key == load.key && failure.is == version::status::failed && failure.holds_back &&
+                   failure.ended < load.earliest && !left_alone(failure) &&
+                   load.begun_at - failure.ended_at < terms_.held_back && !forgotten_since(failure);
+        });
+        return early ? "a load of the key had failed just before, and it was to be left alone" : nullptr;
+    }
+
+    /// Why a loader may not be shown `v` as what is stored.
+    [[nodiscard]] const char* why_not_compare(const version& load, const version& v) const {
+        if (v.key != load.key) {
+            return "it belongs to another key";
+        }
+        if (v.is != version::status::value) {
+            return "its load has not brought it";
+        }
+        if (superseded(v, load.earliest) || fenced_while_loading(v) < load.earliest) {
+            return "it was stored no more, or never";
+        }
+        return nullptr;
+    }
+
+    /// How many keys may have something stored.
+    [[nodiscard]] std::size_t most_stored() const {
+        std::set<int> keys;
+        for (const version& v : versions_) {
+            if (v.is == version::status::value && fenced_while_loading(v) == never &&
+                v.fresh_until > v.created && !superseded(v, v.ended)) {
+                keys.insert(v.key);
+            }
+        }
+        return keys.size();
+    }
+
     // ---- What happened -----------------------------------------------------------------------------------
 
     event tick() { return ++last_; }
 
     operation& began(const char* name, access how) {
         const int id = static_cast<int>(operations_.size()) + 1;
-        return operations_.emplace_back(operation{id, name, how, tick(), manual_clock::now()});
+        operation& c = operations_.emplace_back(operation{id, name, how, tick(), manual_clock::now()});
+        if (how == access::joins) {
+            c.stale = terms_.stale;
+        }
+        return c;
     }
     [[nodiscard]] operation* by_id(int id) {
         return id == 0 ? nullptr : &operations_[static_cast<std::size_t>(id - 1)];
     }
 
+    /// A load or a `set` that begins with its operation.
     version& add_version(int key, const operation& by) { return add_version(key, by.id, by.began, by.began); }
     version& add_version(int key, int by, event earliest, event born) {
         const int number = static_cast<int>(versions_.size()) + 1;
-        return versions_.emplace_back(version{number, key, by, earliest, born});
+        version& v = versions_.emplace_back(version{number, key, by, earliest, born});
+        v.called = tick();
+        v.begun_at = manual_clock::now();
+        return v;
+    }
+    /// A load that the operation has asked for. Whether its flight began with the operation cannot always be
+    /// told: it may renew what a flight has found, or be another try after one that would not do.
+    version& add_load(int key, const operation& by) {
+        const bool found_first =
+            !terms_.stores_at_once && (by.stale.serve() || terms_.renews_early || by.max_age);
+        const bool tried_again = by.how == access::joins && (has_tag_changes(key) || by.max_age);
+        const bool exact = by.how == access::loads || (!found_first && !tried_again);
+        version& v = add_version(key, by.id, by.began, exact ? by.began : tick());
+        v.holds_back = (by.how == access::loads ? terms_.stale : by.stale).serve() || terms_.renews_early;
+        return v;
     }
     /// The value is there, and its life begins.
-    void bring(version& v, std::chrono::nanoseconds ttl) {
+    void bring(version& v, nanoseconds ttl, nanoseconds retention) {
         v.ended = tick();
+        v.ended_at = manual_clock::now();
         v.is = version::status::value;
         v.created = manual_clock::now();
-        v.expires = v.created + ttl;
-        if (stores_at_once_ || !v.is_load) {
+        v.fresh_until = v.created + ttl;
+        v.expires = v.fresh_until + retention;
+        if (terms_.stores_at_once || !v.is_load) {
             v.landed = v.ended;
         }
     }
     void fail(version& v, int error, bool in_batch = false) {
         v.ended = tick();
+        v.ended_at = manual_clock::now();
         v.is = version::status::failed;
         v.error = error;
-        if (stores_at_once_ || !in_batch) {
+        if (terms_.stores_at_once || !in_batch) {
             v.landed = v.ended; // else the flight ends with the batch, when its values are stored
         }
     }
@@ -201,26 +204,47 @@ public:
         v.ended = v.landed = tick();
         v.is = version::status::given_up;
     }
-    [[nodiscard]] const version* find_version(int number) const {
-        const auto i = static_cast<std::size_t>(number - 1);
-        return number > 0 && i < versions_.size() ? &versions_[i] : nullptr;
-    }
     [[nodiscard]] const std::deque<version>& versions() const { return versions_; }
+    /// Those whose value callers see as this number.
+    [[nodiscard]] std::vector<version*> with_value(int number) {
+        std::vector<version*> found;
+        for (version& v : versions_) {
+            if (v.value == number) {
+                found.push_back(&v);
+            }
+        }
+        return found;
+    }
+    /// The first load of the operation for the key, or null.
+    [[nodiscard]] version* load_of(const operation& c, int key) {
+        const auto it = std::find_if(versions_.begin(), versions_.end(), [&](const version& v) {
+            return v.by == c.id && v.key == key && v.is_load;
+        });
+        return it == versions_.end() ? nullptr : &*it;
+    }
 
     change& add_change(change::kind is, int key, event called, const version* value = nullptr) {
-        return changes_.emplace_back(change{is, key, called, never, never, value, false});
+        change& made = changes_.emplace_back(change{is, key, called});
+        made.value = value;
+        return made;
+    }
+    void settle(change& c) {
+        c.settled = tick();
+        c.settled_at = manual_clock::now();
     }
 
     /// The operation has got `v`, which it might have waited for: where it had to, the flight is over.
-    void got(const operation& c, int number) {
-        version& v = versions_[static_cast<std::size_t>(number - 1)];
+    void got(const operation& c, version& v) {
         if (v.is_known || !could_join(c, v.ended)) {
             return;
         }
-        v.is_known = true;
         const event now = tick();
         v.landed = std::min(v.landed, now);
-        if (reliable_ && v.by != 0 && !fenced_within(v.key, v.earliest, now)) {
+        if (v.by != c.id) {
+            return; // it may have renewed an entry that was there no more
+        }
+        v.is_known = true;
+        if (terms_.reliable && !fenced_within(v.key, v.earliest, now)) {
             auto& stored = add_change(change::kind::load, v.key, v.earliest, &v);
             stored.settled = stored.ended = now;
         }
@@ -241,10 +265,89 @@ public:
         }
     }
 
+    /// Whether the version may be stale by now.
+    [[nodiscard]] bool may_be_stale(const version& v) const {
+        return v.fresh_until <= manual_clock::now() ||
+               std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
+                   return c.is == change::kind::expiry && c.touches(v.key) && v.earliest < c.ended;
+               });
+    }
+    /// Since when the version is not fresh any more, for those who come at `at`.
+    [[nodiscard]] time_point fresh_until(const version& v, event at) const {
+        time_point until = v.fresh_until;
+        for (const change& c : changes_) {
+            if (c.is == change::kind::expiry && c.touches(v.key) && v.born < c.called && c.settled < at) {
+                until = std::min(until, c.settled_at);
+            }
+        }
+        return until;
+    }
+
 private:
+    /// Why the operation, which may have waited for the load of `v`, should not have.
+    [[nodiscard]] const char* why_not_join(const operation& c, const version& v) const {
+        if (terms_.stores_at_once && c.max_age && v.by != c.id && c.began_at - v.begun_at > *c.max_age) {
+            return "its load had begun too long before";
+        }
+        return nullptr;
+    }
+
+    /// Why the operation should not have taken the value from the store.
+    [[nodiscard]] const char* why_not_find(const operation& c, const version& v) const {
+        if (c.max_age && c.began_at - v.created > *c.max_age) {
+            return "it was older than the caller would have it";
+        }
+        const auto until = fresh_until(v, c.began);
+        if (c.began_at < until) {
+            return nullptr;
+        }
+        if (c.how == access::reads) {
+            return "it was stale when the caller came";
+        }
+        // What is made stale is kept as long as it would have been then.
+        const auto kept = std::max(v.expires - v.fresh_until, terms_.retention);
+        if (c.began_at >= v.expires || c.began_at >= until + kept) {
+            return "it was dead when the caller came";
+        }
+        if (!c.at_once && !terms_.stores_at_once) {
+            return nullptr; // a load that it joined may have found it, for others who would have that
+        }
+        const bool late = c.soft_timeout && manual_clock::now() - c.began_at >= *c.soft_timeout;
+        if (c.began_at < until + c.stale.while_revalidate ||
+            (c.began_at < until + c.stale.if_error && (late || in_trouble(v.key)))) {
+            return nullptr;
+        }
+        return "it was stale, and the caller would not have that";
+    }
+
+    /// Whether the operation has waited for `v`, although there was a value to be had at once.
+    [[nodiscard]] bool waited(const operation& c, int key, const version& v) const {
+        const bool waits = v.by == c.id || (terms_.stores_at_once && c.began < v.ended);
+        return c.at_once && v.is_load && waits && !c.max_age &&
+               known_stored(key, c.began, c.stale.while_revalidate);
+    }
+
     /// Whether the operation may be one of those that wait for a load which could be joined until `end`.
     [[nodiscard]] static bool could_join(const operation& c, event end) {
         return (c.how == access::joins || c.how == access::loads) && c.began < end;
+    }
+
+    /// Whether there is certainly a value for the operation that is better than the error of that load. Over
+    /// a remote store who joins a load does not look; what loads of single keys have found is at hand for
+    /// those who take stale values.
+    [[nodiscard]] bool could_be_rescued(const operation& c, const version& load) const {
+        const operation* const of =
+            load.by == 0 ? nullptr : &operations_[static_cast<std::size_t>(load.by - 1)];
+        const bool of_one_key = of != nullptr && (of->at_once || of->how == access::loads);
+        return c.at_once && !c.max_age && (terms_.stores_at_once || (c.stale.serve() && of_one_key)) &&
+               known_stored(load.key, c.began, std::max(c.stale.while_revalidate, c.stale.if_error));
+    }
+
+    /// Whether a load of the key has failed, or may have been refused.
+    [[nodiscard]] bool in_trouble(int key) const {
+        return terms_.refuses || std::any_of(versions_.begin(), versions_.end(), [&](const version& v) {
+                   return v.key == key && v.is == version::status::failed;
+               });
     }
 
     [[nodiscard]] const version* find_failed(int key, int error) const {
@@ -254,10 +357,15 @@ private:
         return it == versions_.end() ? nullptr : &*it;
     }
 
-    /// A write, or a load that was stored, replaced or removed the version before `at`.
-    [[nodiscard]] bool superseded(const version& v, event at) const {
+    /// A write, or a load that was stored, replaced or removed the version before `at`. Who has joined a load
+    /// gets its value although it is not stored over one that was planted; and who asks for many keys, so
+    /// far, although a tag of it was invalidated before he came.
+    [[nodiscard]] bool superseded(const version& v, event at, bool joined = false,
+                                  bool one_key = true) const {
         return std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
-            return c.is != change::kind::refresh && c.touches(v.key) && v.born < c.called && c.settled < at;
+            const bool does_not_matter =
+                joined && (c.is == change::kind::planting || (!one_key && c.is == change::kind::by_tag));
+            return c.replaces(v) && c.settled < at && !does_not_matter;
         });
     }
 
@@ -279,7 +387,8 @@ private:
     /// Whether something may have fenced loads of the key after `from`, up to `to`.
     [[nodiscard]] bool fenced_within(int key, event from, event to) const {
         return std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
-            return c.fences() && c.touches(key) && c.called <= to && c.ended > from;
+            return (c.fences() || c.is == change::kind::newer) && c.touches(key) && c.called <= to &&
+                   c.ended > from;
         });
     }
 
@@ -290,28 +399,59 @@ private:
         });
     }
 
-    /// Whether the key has certainly had a fresh value from `from` until now.
-    [[nodiscard]] bool known_stored(int key, event from) const {
-        return reliable_ && std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
+    /// Whether the key has certainly had a value from `from` until now, no longer past its freshness than
+    /// that.
+    [[nodiscard]] bool known_stored(int key, event from, nanoseconds past = nanoseconds{0}) const {
+        return terms_.reliable && std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
                    return c.touches(key) && c.value != nullptr && c.settled < from &&
-                          !removed_since(key, c.called) && !expired_since(key, c.value->born);
+                          !removed_since(key, c.called) && !expired_since(key, c.value->born, past);
                });
     }
     [[nodiscard]] bool removed_since(int key, event at) const {
+        using enum change::kind;
+        const tag_set tags = tags_of(key);
         return std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
-            return c.is == change::kind::removal && c.touches(key) && c.ended >= at;
+            const bool touched = c.is == by_tag ? (c.tags & tags) != 0 : c.touches(key);
+            return (c.is == removal || c.is == by_value || c.is == by_tag || c.is == expiry) && touched &&
+                   c.ended >= at;
         });
     }
-    /// Whether what was brought for the key since then, and may have been stored, has expired.
-    [[nodiscard]] bool expired_since(int key, event at) const {
+    /// Whether what was brought for the key since then, and may have been stored, is further past its
+    /// freshness.
+    [[nodiscard]] bool expired_since(int key, event at, nanoseconds past) const {
         return std::any_of(versions_.begin(), versions_.end(), [&](const version& v) {
             return v.key == key && v.is == version::status::value && v.ended >= at &&
-                   v.expires <= manual_clock::now();
+                   (v.fresh_until <= v.created || // then it is not stored, and what was is gone
+                    std::min(v.fresh_until + past, v.expires) <= manual_clock::now());
         });
     }
 
-    const bool stores_at_once_;
-    const bool reliable_;
+    [[nodiscard]] tag_set tags_of(int key) const {
+        tag_set all = 0;
+        for (const version& v : versions_) {
+            all |= v.key == key ? v.tags : 0;
+        }
+        return all;
+    }
+    [[nodiscard]] bool has_tag_changes(int key) const {
+        return std::any_of(changes_.begin(), changes_.end(), [&, tags = tags_of(key)](const change& c) {
+            return c.is == change::kind::by_tag && (c.tags & tags) != 0;
+        });
+    }
+
+    /// Whether the failure need not hold its key back any more.
+    [[nodiscard]] bool forgotten_since(const version& failure) const {
+        return std::any_of(changes_.begin(), changes_.end(),
+                           [&](const change& c) {
+                               return c.ended >= failure.ended &&
+                                      (c.is == change::kind::by_tag || c.touches(failure.key));
+                           }) ||
+               std::any_of(versions_.begin(), versions_.end(), [&](const version& v) {
+                   return v.key == failure.key && v.is == version::status::value && v.ended >= failure.ended;
+               });
+    }
+
+    const terms terms_;
     event last_ = 0;
     std::deque<operation> operations_;
     std::deque<version> versions_;

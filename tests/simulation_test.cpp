@@ -50,23 +50,44 @@ void play_all(std::uint64_t first, std::uint64_t count, const setup& s = {}) {
 }
 
 TEST_CASE("Simulation: over a memory backend every caller sees only what the model allows") {
-    play_all<over_memory>(1'000'000, 3'000);
+    play_all<over_memory>(1'000'000, 2'000);
 }
 
 TEST_CASE("Simulation: over a slow backend every caller sees only what the model allows") {
-    play_all<over_slow_backend>(2'000'000, 3'000);
+    play_all<over_slow_backend>(2'000'000, 2'000);
 }
 
 TEST_CASE("Simulation: over a memory backend callers who stay to the end see only what the model allows") {
-    play_all<over_memory>(3'000'000, 2'000, {.callers_leave = false});
+    play_all<over_memory>(3'000'000, 1'000, {.callers_leave = false});
 }
 
 TEST_CASE("Simulation: over a slow backend callers who stay to the end see only what the model allows") {
-    play_all<over_slow_backend>(4'000'000, 2'000, {.callers_leave = false});
+    play_all<over_slow_backend>(4'000'000, 1'000, {.callers_leave = false});
 }
 
 TEST_CASE("Simulation: over a backend that fails every caller sees only what the model allows") {
-    play_all<over_slow_backend>(5'000'000, 2'000, {.backend_fails = true});
+    play_all<over_slow_backend>(5'000'000, 1'000, {.backend_fails = true});
+}
+
+TEST_CASE("Simulation: over a memory backend a caller sees only such stale values as the model allows") {
+    play_all<over_memory>(6'000'000, 3'000, {.serves_stale = true});
+}
+
+TEST_CASE("Simulation: over a slow backend a caller sees only such stale values as the model allows") {
+    play_all<over_slow_backend>(7'000'000, 3'000, {.serves_stale = true});
+}
+
+TEST_CASE(
+    "Simulation: over a memory backend callers who stay see only such stale values as the model allows") {
+    play_all<over_memory>(8'000'000, 2'000, {.callers_leave = false, .serves_stale = true});
+}
+
+TEST_CASE("Simulation: over a slow backend callers who stay see only such stale values as the model allows") {
+    play_all<over_slow_backend>(9'000'000, 2'000, {.callers_leave = false, .serves_stale = true});
+}
+
+TEST_CASE("Simulation: over a backend that fails a caller sees only such stale values as the model allows") {
+    play_all<over_slow_backend>(10'000'000, 1'000, {.backend_fails = true, .serves_stale = true});
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "cache_setup.hpp"
 
 #include <acache/detail/random.hpp>
+#include <acache/load_context.hpp>
 #include <acache/lookup_result.hpp>
 
 #include <boost/asio/this_coro.hpp>
@@ -9,6 +10,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -274,6 +276,110 @@ TEMPLATE_TEST_CASE("max_age has an older value loaded anew, and a younger one se
     CHECK(w.call(w.cache->get_or_load("a", w.src, within_5s)).value() == 1);
     CHECK(w.call(w.cache->get_or_load("a", w.src, within_1s)).value() == 2);
     CHECK(w.call(w.get_or_load("a")).value() == 2);
+}
+
+TEST_CASE("a look-up whose value grew too old before it was resumed still has its loader") {
+    world<over_script> w({.ttl = 100s});
+    store_a(w, 5s);
+    auto alive = std::make_shared<int>(7);
+    const auto load = [alive](std::string) -> asio::awaitable<int> { co_return alive ? *alive : 0; };
+    w.store->script().hold(op::get);
+    auto found = w.begin(w.cache->get_or_load("a", load, acache::load_options{.max_age = 5s}));
+    w.settle();
+    w.store->script().let_pass(op::get);
+    w.store->script().release_all();
+    while (w.cache->metrics().hits == 0) {
+        REQUIRE(w.steps.step());
+    }
+    manual_clock::advance(1s);
+    w.settle();
+    CHECK(found.value() == 1);
+}
+
+TEMPLATE_TEST_CASE("a fresh value that was set while a load fails is no stale one", "", over_memory,
+                   over_script) {
+    world<TestType> w({.ttl = 100s, .stale_if_error = 10s});
+    w.src.hold();
+    const auto fails = [src = w.src](std::string key) -> asio::awaitable<int> {
+        (void)co_await src(std::move(key));
+        throw std::runtime_error("down");
+    };
+    const auto found = w.call(w.cache->lookup("a", fails));
+    (void)w.call(w.cache->set("a", 5));
+    w.let_loads_end();
+    if constexpr (TestType::remote) {
+        CHECK(found.what() == "down"); // only what was there before the load is at hand
+    } else {
+        CHECK(found.value().value == 5);
+        CHECK(found.value().source == hit);
+    }
+}
+
+TEST_CASE("who joins a refresh that fails gets the stale value that its loader was shown") {
+    world<over_script> w({.ttl = 10s, .stale_if_error = 20s});
+    store_a(w, 10s);
+    w.src.hold();
+    const auto fails = [src = w.src](acache::load_context&, std::string key) -> asio::awaitable<int> {
+        (void)co_await src(std::move(key));
+        throw std::runtime_error("down");
+    };
+    const auto refreshed = w.call(w.cache->refresh("a", fails));
+    const auto joined = w.call(w.get_or_load("a"));
+    w.let_loads_end();
+    CHECK(refreshed.what() == "down");
+    CHECK(joined.value() == 1);
+}
+
+TEST_CASE("who joins a look-up that found a stale value gets it only within windows of his own") {
+    world<over_script> w({.ttl = 10s, .keep_stale = 60s});
+    store_a(w, 10s);
+    w.store->script().hold(op::get);
+    const acache::load_options forgives{.stale_while_revalidate = 20s};
+    const auto first = w.call(w.cache->get_or_load("a", w.src, forgives));
+    const auto second = w.call(w.get_or_load("a"));
+    w.store->script().let_pass(op::get);
+    w.store->script().release_all();
+    w.settle();
+    CHECK(first.value() == 1);
+    CHECK(second.value() == 2);
+}
+
+TEST_CASE("C14 what a look-up had read before an invalidation is not served to those who come after it") {
+    world<over_script> w({.ttl = 10s, .stale_while_revalidate = 20s});
+    store_a(w, 10s);
+    w.src.hold();
+    w.store->script().hold_answers(op::get);
+    const auto before = w.call(w.get_or_load("a"));
+    w.store->script().hold(op::erase);
+    const auto erased = w.call(w.cache->invalidate("a"));
+    w.store->script().let_pass(op::get);
+    (void)w.store->script().release_one(op::get);
+    w.settle();
+    CHECK(before.value() == 1);
+    CHECK(w.cache->metrics().refreshes == 0);
+    CHECK(w.src.starts("a") == 1);
+    w.store->script().release_all();
+    w.settle();
+    CHECK(erased.done());
+}
+
+TEMPLATE_TEST_CASE("C20 an early refresh that has failed is not tried again at once", "", over_memory,
+                   over_script) {
+    world<TestType> w({.ttl = 10s, .refresh_backoff = 4s, .early_refresh = 1e6});
+    const auto load = [src = w.src](std::string key) -> asio::awaitable<int> {
+        const int value = co_await src(std::move(key));
+        manual_clock::advance(1s); // as long as it takes
+        co_return value;
+    };
+    CHECK(w.call(w.cache->get_or_load("a", load)).value() == 1);
+    w.src.fail_next(std::runtime_error("down"));
+    for (int n = 0; n != 3; ++n) {
+        CHECK(w.call(w.cache->get_or_load("a", load)).value() == 1);
+    }
+    CHECK(w.cache->metrics().early_refreshes == 1);
+    manual_clock::advance(4s);
+    CHECK(w.call(w.cache->get_or_load("a", load)).value() == 1);
+    CHECK(w.cache->metrics().early_refreshes == 2);
 }
 
 TEMPLATE_TEST_CASE("max_age joins a load only if that began late enough", "", over_memory, over_script) {

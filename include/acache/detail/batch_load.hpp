@@ -254,16 +254,10 @@ private:
             }
             return counter::misses;
         }
-        auto older = use.renews ? std::make_unique<entry<V>>(found) : nullptr;
-        finish_found(self, flight, found, use.stale);
-        if (older) {
-            renewal<State> wanted(j, flight, std::move(older), !use.stale);
-            bool started = false;
-            const auto next = self.join_or_add(wanted, started);
-            if (!started) {
-                self.leave(*next); // somebody else loads already
-            }
+        if (use.renews) {
+            (void)renew(self, j, flight, found, !use.stale);
         }
+        finish_found(self, flight, found, use.stale);
         return use.stale ? counter::stale_hits : counter::hits;
     }
 

@@ -94,6 +94,7 @@ public:
         }
     }
     void joined() {
+        joined_ = true;
         seen_ = self_->tags.now();
         count(counter::coalesced);
     }
@@ -110,8 +111,8 @@ public:
 
     /// The same request once more, when the flight that it has joined will not do.
     [[nodiscard]] batch_request anew() const { return batch_request(*self_, *batch_, *key_, true); }
-    [[nodiscard]] bool satisfied(const flight_type* flight) const noexcept {
-        return flight == nullptr || will_do<State>(flight->outcome, batch_->options(), seen_);
+    [[nodiscard]] bool satisfied(const flight_type* flight) const {
+        return flight == nullptr || !joined_ || will_do(*self_, *flight, batch_->options(), seen_);
     }
     /// What the caller gets of its flight, which has ended; null where there is none. A value that cannot be
     /// copied is an error of its key.
@@ -150,6 +151,7 @@ private:
     std::exception_ptr error_;
     /// When it joined a flight, in the order of invalidations.
     tag_stamp seen_ = 0;
+    bool joined_ = false;
     bool counted_;
     bool drawn_;
     bool stale_ = false;

@@ -121,19 +121,19 @@ public:
     /// Whether there is a stale value for a caller who has waited long enough; then that is the answer, and
     /// it has no flight any more.
     [[nodiscard]] bool outlasted(typename State::flight_type& flight) {
-        found_ = second_best(self_, query_, flight, options_);
-        stale_ = late_ = found_.has_value();
+        take(second_best(self_, query_, flight, options_));
+        late_ = found_.has_value();
         self_.count(counter::soft_timeouts, late_ ? 1 : 0);
         return late_;
     }
-    [[nodiscard]] bool satisfied(const typename State::flight_type* flight) const noexcept {
-        return flight == nullptr || will_do<State>(flight->outcome, options_, seen_);
+    [[nodiscard]] bool satisfied(const typename State::flight_type* flight, bool started) const {
+        // Its own has judged by its options, and has its loader.
+        return flight == nullptr || started || will_do(self_, *flight, options_, seen_);
     }
     [[nodiscard]] V value(typename State::flight_type* flight) {
         if (flight != nullptr) {
             if (flight->outcome.error && !mode_.replaces) {
-                found_ = better_than_error(self_, query_, *flight, options_);
-                stale_ = true;
+                take(better_than_error(self_, query_, *flight, options_));
             }
             if (!found_) {
                 return flight->outcome.get();
@@ -150,6 +150,12 @@ public:
 
 private:
     static constexpr auto joined_flight = lookup_source::joined;
+
+    /// An answer in place of what a flight brings. It may be fresh: a `set` has come meanwhile.
+    void take(std::optional<entry<V>> there) {
+        found_ = std::move(there);
+        stale_ = found_ && self_.judge(*found_, self_.freshness.demand_of(options_)) != standing::fresh;
+    }
 
     void count(counter as) {
         if (mode_.counts) {
@@ -199,7 +205,7 @@ load_softly(State& self, const Query& query, Load& loader, const load_options& o
                 co_await caller.wait();
             }
         }
-        if (!caller.withdrawn() && request.satisfied(caller.flight())) {
+        if (!caller.withdrawn() && request.satisfied(caller.flight(), caller.started())) {
             co_return request.result(caller.flight(), caller.started());
         }
     }
@@ -221,7 +227,7 @@ load(std::shared_ptr<State> self, Key kept, Load loader, load_options options, l
         if (caller.has_to_wait()) {
             co_await caller.wait();
         }
-        if (!caller.withdrawn() && request.satisfied(caller.flight())) {
+        if (!caller.withdrawn() && request.satisfied(caller.flight(), caller.started())) {
             co_return request.result(caller.flight(), caller.started());
         }
     }
@@ -272,7 +278,7 @@ asio::awaitable<typename State::value_type> get_or_load(state_ref<State> where, 
         if (caller.has_to_wait()) {
             co_await caller.wait();
         }
-        if (!caller.withdrawn() && request.satisfied(caller.flight())) {
+        if (!caller.withdrawn() && request.satisfied(caller.flight(), caller.started())) {
             co_return request.value(caller.flight());
         }
     }

@@ -114,8 +114,9 @@ asio::awaitable<bool> expire(std::shared_ptr<State> self, typename State::key_ty
         if (!turn.try_take()) {
             co_await turn.come();
         }
+        const auto before = store.clears.now();
         there = co_await store.backend().get(key);
-        if (stays()) {
+        if (stays() && store.clears.none_since(before)) {
             co_await store.backend().set(key, std::move(*there));
             self->template tell<events::stored>(key);
         } else if (there) {
@@ -220,6 +221,7 @@ asio::awaitable<void> clear(std::shared_ptr<State> self) {
     } else {
         const board_operation pending(self->shared_board());
         const fence_scope fence([&] { self->fence_all(); });
+        const clear_count::scope clearing(store.clears);
         // The writes under way have to land before they can be cleared away.
         for (const std::size_t busy : store.turns.busy()) {
             write_turns::turn turn(store.turns, busy);

@@ -33,8 +33,9 @@ struct flight_outcome {
     entry_details_ptr details = nullptr;
     /// The value was found in the backend, and no loader ran.
     bool found = false;
-    /// It was past its freshness.
+    /// It was past its freshness, since then.
     bool stale = false;
+    time_point fresh_until{};
     /// Taken back by the loader whose batch it was part of, which has closed. Who has a loader of his own and
     /// only joined may go on with that.
     bool withdrawn = false;

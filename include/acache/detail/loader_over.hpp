@@ -20,6 +20,7 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -195,13 +196,13 @@ private:
         }
     }
 
+    static constexpr auto all_of_them = std::numeric_limits<tag_stamp>::max();
     /// Whether the flight that the caller has joined will not do: it was taken back, or a tag of what it
     /// brought has been invalidated meanwhile, perhaps before he came (contract C15).
     [[nodiscard]] bool enters_anew(const caller& one) {
         const auto* flight = one.started() ? nullptr : one.flight();
         return flight != nullptr &&
-               (flight->outcome.withdrawn ||
-                (flight->outcome.details && flight->outcome.details->invalidated())) &&
+               (flight->outcome.withdrawn || !will_do(*state_, *flight, ticket::options(), all_of_them)) &&
                board_.admits(true);
     }
 

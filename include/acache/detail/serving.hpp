@@ -133,17 +133,30 @@ better_than_error(State& self, const Query& query, typename State::flight_type& 
     return there;
 }
 
-/// Whether what a flight has brought will do for a caller who had seen so much of the invalidations of tags
-/// when he joined it, 0 for who began it. One that somebody else began may have found a value in the backend
-/// that is too old for him, or have begun before a tag was invalidated and he came (contract C15).
+/// Whether what a flight has brought that somebody else began will do for a caller who had `seen` so much of
+/// the invalidations of tags when he joined it. It may have found a value in the backend that is too old or
+/// too stale for him, or have begun before a tag was invalidated and he came (contract C15).
 template <class State>
-[[nodiscard]] bool will_do(const typename State::outcome_type& outcome, const load_options& options,
-                           tag_stamp seen) noexcept {
-    const bool recent = !outcome.found || !options.max_age || State::age(outcome.created) <= *options.max_age;
-    return recent && !(outcome.details && outcome.details->invalidated_before(seen));
+[[nodiscard]] bool will_do(State& self, const typename State::flight_type& flight,
+                           const load_options& options, tag_stamp seen) {
+    const auto& outcome = flight.outcome;
+    if (outcome.found && options.max_age && State::age(outcome.created) > *options.max_age) {
+        return false;
+    }
+    if (outcome.stale) {
+        const auto windows = self.freshness.windows(options);
+        const auto stale_for = State::clock_type::now() - outcome.fresh_until;
+        if (stale_for >= windows.while_revalidate &&
+            (stale_for >= windows.if_error || !self.held_back(flight.hash))) {
+            return false;
+        }
+    }
+    return !(outcome.details && outcome.details->invalidated_before(seen));
 }
 
-/// Asks for a flight of a job's own, to renew what another flight of it has found in the backend.
+/// Asks for a flight of a job's own, to renew what another flight of it has found in the backend, in the
+/// place of that one. There is none where that was fenced meanwhile: what it has found may be gone then, and
+/// is for nobody who comes later.
 template <class State>
 class renewal : public flight_request {
 public:
@@ -153,7 +166,12 @@ public:
 
     [[nodiscard]] std::size_t hash() const noexcept { return found_.hash; }
     [[nodiscard]] const typename State::key_type& query() const noexcept { return found_.key; }
-    [[nodiscard]] static bool found(const typename State::flight_type*) noexcept { return false; }
+    [[nodiscard]] static bool found(const typename State::flight_type* flight) noexcept {
+        return flight == nullptr;
+    }
+    [[nodiscard]] bool replaces(const typename State::flight_type& flight) const noexcept {
+        return &flight == &found_;
+    }
     template <class Make>
     [[nodiscard]] auto add(Make make) {
         auto flight = make(typename State::job_ptr(&runs_));
@@ -169,6 +187,21 @@ private:
     std::unique_ptr<entry<typename State::value_type>> older_;
     const bool early_;
 };
+
+/// The flight that is to renew what `flight` of the job has found; null for none.
+template <class State>
+[[nodiscard]] typename State::flight_ptr renew(State& self, typename State::job& j,
+                                               const typename State::flight_type& flight,
+                                               const entry<typename State::value_type>& found, bool early) {
+    bool started = false;
+    renewal<State> wanted(j, flight, std::make_unique<entry<typename State::value_type>>(found), early);
+    auto next = self.join_or_add(wanted, started);
+    if (next && !started) {
+        self.leave(*next); // somebody else loads already
+        return nullptr;
+    }
+    return next;
+}
 
 /// Whether a flight of a job that was cancelled ended since its time was up: that is a failure, and no
 /// cancellation that anybody has asked for (contract C21).

@@ -79,6 +79,7 @@ void finish_found(State& self, typename State::flight_type& flight, entry<typena
     outcome.details = std::move(found.details);
     outcome.found = true;
     outcome.stale = is_stale;
+    outcome.fresh_until = found.fresh_until;
     self.finish(flight, std::move(outcome), [] {});
 }
 
@@ -197,7 +198,7 @@ public:
 
     [[nodiscard]] auto call(job& j) {
         auto& self = static_cast<State&>(j.group());
-        settle(self, *j.flights.front(), counter::misses);
+        looked_up(self, *j.flights.front(), counter::misses);
         self.count(counter::loads);
         self.count(counter::refreshes, mode_.renews ? 1 : 0);
         self.count(counter::early_refreshes, mode_.early ? 1 : 0);
@@ -232,7 +233,7 @@ public:
     void refused(job& j)
         requires(State::template observes<events::miss>)
     {
-        settle(static_cast<State&>(j.group()), *j.flights.front(), counter::misses);
+        looked_up(static_cast<State&>(j.group()), *j.flights.front(), counter::misses);
     }
 
     asio::awaitable<void> operator()(job& j) {
@@ -256,7 +257,9 @@ public:
                 if constexpr (takes_context<Load, K>) {
                     context_.keep(found);
                 }
-                if (found && mode_.reads) {
+                if (found && !mode_.reads) { // for those who join
+                    self.put_older(*flight, std::make_unique<entry<V>>(std::move(*found)));
+                } else if (found) {
                     flight = use(self, j, std::move(flight), std::move(*found));
                 }
                 if (!flight || (mode_.reads && told(self, *flight))) {
@@ -300,7 +303,7 @@ private:
     }
 
     /// Counts the look-up and tells of it; whether it was not counted yet.
-    bool settle(State& self, const typename State::flight_type& flight, counter as) noexcept {
+    bool looked_up(State& self, const typename State::flight_type& flight, counter as) noexcept {
         const bool counts = tally_.settle(as);
         if (counts) {
             self.tell_look_up(as, flight.key);
@@ -338,7 +341,7 @@ private:
             const bool is_rescued =
                 !remembered->is_answer && flight.older &&
                 self.judge(*flight.older, self.freshness.demand_of(options_)) >= standing::if_error;
-            const bool counts = settle(self, flight, is_rescued ? counter::stale_hits : counter::hits);
+            const bool counts = looked_up(self, flight, is_rescued ? counter::stale_hits : counter::hits);
             self.count(counter::negative_hits, counts && !is_rescued ? 1 : 0);
             outcome result;
             result.error = remembered->error;
@@ -357,21 +360,14 @@ private:
             self.put_older(*flight, std::make_unique<entry<V>>(std::move(found)));
             return flight;
         }
-        auto older = use.renews ? std::make_unique<entry<V>>(found) : nullptr;
-        settle(self, *flight, use.stale ? counter::stale_hits : counter::hits);
+        typename State::flight_ptr next;
+        if (use.renews) {
+            mode_.renews = found.created;
+            mode_.early = !use.stale;
+            next = renew(self, j, *flight, found, mode_.early);
+        }
+        looked_up(self, *flight, use.stale ? counter::stale_hits : counter::hits);
         finish_found(self, *flight, std::move(found), use.stale);
-        if (!older) {
-            return nullptr;
-        }
-        mode_.renews = older->created;
-        mode_.early = !use.stale;
-        bool started = false;
-        renewal<State> wanted(j, *flight, std::move(older), !use.stale);
-        auto next = self.join_or_add(wanted, started);
-        if (!started) {
-            self.leave(*next); // somebody else loads already
-            return nullptr;
-        }
         return next;
     }
 

@@ -4,6 +4,7 @@
 
 #include <acache/backend.hpp>
 #include <acache/clock.hpp>
+#include <acache/detail/clear_count.hpp>
 #include <acache/detail/standing.hpp>
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
@@ -174,6 +175,7 @@ public:
 
     /// For backends whose writes take time.
     write_turns turns;
+    clear_count clears;
     /// Erasures that nobody awaits: a read that begins after one was asked for has to come after it.
     write_turns erasures;
     /// The line of `erasures` that every read is in.
