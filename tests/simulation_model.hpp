@@ -55,7 +55,7 @@ public:
         if (c.how == access::loads && v.by != c.id) {
             return "a refresh gives what its own load brings";
         }
-        if (superseded(v, c.began, could_join(c, v.landed), c.at_once)) {
+        if (superseded(v, c.began, could_join(c, v.landed))) {
             return "a write that was called after its load began had returned before the caller came";
         }
         if (const event fence = fenced_while_loading(v); fence != never && !could_join(c, fence)) {
@@ -309,9 +309,6 @@ private:
         if (c.began_at >= v.expires || c.began_at >= until + kept) {
             return "it was dead when the caller came";
         }
-        if (!c.at_once && !terms_.stores_at_once) {
-            return nullptr; // a load that it joined may have found it, for others who would have that
-        }
         const bool late = c.soft_timeout && manual_clock::now() - c.began_at >= *c.soft_timeout;
         if (c.began_at < until + c.stale.while_revalidate ||
             (c.began_at < until + c.stale.if_error && (late || in_trouble(v.key)))) {
@@ -358,13 +355,10 @@ private:
     }
 
     /// A write, or a load that was stored, replaced or removed the version before `at`. Who has joined a load
-    /// gets its value although it is not stored over one that was planted; and who asks for many keys, so
-    /// far, although a tag of it was invalidated before he came.
-    [[nodiscard]] bool superseded(const version& v, event at, bool joined = false,
-                                  bool one_key = true) const {
+    /// gets its value although it is not stored over one that was planted.
+    [[nodiscard]] bool superseded(const version& v, event at, bool joined = false) const {
         return std::any_of(changes_.begin(), changes_.end(), [&](const change& c) {
-            const bool does_not_matter =
-                joined && (c.is == change::kind::planting || (!one_key && c.is == change::kind::by_tag));
+            const bool does_not_matter = joined && c.is == change::kind::planting;
             return c.replaces(v) && c.settled < at && !does_not_matter;
         });
     }
