@@ -84,18 +84,19 @@ entry_stamps living(time_point created, nanoseconds length, nanoseconds retentio
 
 } // namespace
 
-// Side records are told by what is allocated.
-void* operator new(std::size_t size) {
+// Side records are told by what is allocated. Out of line, lest g++ take a new and a free that meet for a
+// mismatch.
+[[gnu::noinline]] void* operator new(std::size_t size) {
     ++allocated;
     if (void* made = std::malloc(size)) {
         return made;
     }
     throw std::bad_alloc();
 }
-void operator delete(void* gone) noexcept {
+[[gnu::noinline]] void operator delete(void* gone) noexcept {
     std::free(gone);
 }
-void operator delete(void* gone, std::size_t) noexcept {
+[[gnu::noinline]] void operator delete(void* gone, std::size_t) noexcept {
     std::free(gone);
 }
 

@@ -381,7 +381,7 @@ TEST_CASE("C10 what rests goes with its cache, and with its context, whichever g
 using group = acache::detail::flight_group<int, int, std::equal_to<>, manual_clock>;
 
 /// A run of a group's, as `single_flight` makes them.
-struct run_request {
+struct run_request : acache::detail::flight_request {
     struct body {
         static constexpr bool loads_only = true;
         [[nodiscard]] static asio::awaitable<int> call(group::job&) {
@@ -394,14 +394,15 @@ struct run_request {
         asio::awaitable<void> operator()(group::job&) const { co_return; }
     };
 
+    run_request(group& flights, int k) : in(flights), key(k) {}
+
     group& in;
     int key;
     group::job_ptr job = nullptr;
 
     [[nodiscard]] std::size_t hash() const { return static_cast<std::size_t>(key); }
     [[nodiscard]] int query() const { return key; }
-    [[nodiscard]] static bool replace() { return false; }
-    [[nodiscard]] static bool found() { return false; }
+    [[nodiscard]] static bool found(const group::flight_type*) { return false; }
     template <class Make>
     [[nodiscard]] auto add(Make make) {
         job = in.make_job<body>(std::nullopt, nullptr);

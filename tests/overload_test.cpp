@@ -50,6 +50,29 @@ TEMPLATE_TEST_CASE("A load over the cap that finds the queue full is refused, an
     CHECK(m.coalesced == 0);
 }
 
+TEMPLATE_TEST_CASE(
+    "A load that is refused gives its callers a stale value, where stale_if_error lets them have it", "",
+    over_memory, over_script) {
+    world<TestType> w({.ttl = 10s, .max_concurrent_loads = 1, .max_queued_loads = 0, .stale_if_error = 20s});
+    REQUIRE(w.call(w.get_or_load("a")).value() == 1);
+    manual_clock::advance(12s);
+    w.src.hold();
+    const auto running = w.call(w.get_or_load("b"));
+    const auto refused = w.call(w.cache->lookup("a", w.src));
+    CHECK(refused.value().value == 1);
+    CHECK(refused.value().source == acache::lookup_source::stale);
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    CHECK(w.call(w.get_or_load("c")).code() == errc::overloaded); // there is none
+    const acache::load_options strict{.stale_if_error = 0s};
+    CHECK(w.call(w.cache->get_or_load("a", w.src, strict)).code() == errc::overloaded);
+    CHECK(w.cache->metrics().stale_on_error == 2);
+    CHECK(w.cache->metrics().overloaded == 4);
+    manual_clock::advance(20s);
+    CHECK(w.call(w.get_or_load("a")).code() == errc::overloaded); // it is dead by now
+    w.let_loads_end();
+    CHECK(w.call(w.get_or_load("a")).value() == 3);
+}
+
 TEMPLATE_TEST_CASE("Where no load may wait, one over the cap is refused, and one that ends makes room", "",
                    over_memory, over_script) {
     world<TestType> w({.max_concurrent_loads = 2, .max_queued_loads = 0});

@@ -130,9 +130,22 @@ public:
         // Its own has judged by its options, and has its loader.
         return flight == nullptr || started || will_do(self_, *flight, options_, seen_);
     }
+    /// The flight was refused before it could look in an asynchronous backend, where there may be a value
+    /// that is better than the error.
+    [[nodiscard]] bool is_refused(const typename State::flight_type* flight) const {
+        return flight != nullptr && !mode_.replaces && self_.freshness.windows(options_).serve() &&
+               ended_with<State>(*flight, errc::overloaded);
+    }
+    asio::awaitable<void> look_past(const typename State::flight_type& refused) {
+        auto there = co_await read_any(self_, refused.key);
+        if (there && self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
+            take(std::move(there));
+            self_.count(counter::stale_on_error);
+        }
+    }
     [[nodiscard]] V value(typename State::flight_type* flight) {
         if (flight != nullptr) {
-            if (flight->outcome.error && !mode_.replaces) {
+            if (flight->outcome.error && !mode_.replaces && !found_) {
                 take(better_than_error(self_, query_, *flight, options_));
             }
             if (!found_) {
@@ -205,6 +218,11 @@ load_softly(State& self, const Query& query, Load& loader, const load_options& o
                 co_await caller.wait();
             }
         }
+        if constexpr (!State::synchronous) {
+            if (request.is_refused(caller.flight())) {
+                co_await request.look_past(*caller.flight());
+            }
+        }
         if (!caller.withdrawn() && request.satisfied(caller.flight(), caller.started())) {
             co_return request.result(caller.flight(), caller.started());
         }
@@ -226,6 +244,11 @@ load(std::shared_ptr<State> self, Key kept, Load loader, load_options options, l
         caller.enter(request);
         if (caller.has_to_wait()) {
             co_await caller.wait();
+        }
+        if constexpr (!State::synchronous) {
+            if (request.is_refused(caller.flight())) {
+                co_await request.look_past(*caller.flight());
+            }
         }
         if (!caller.withdrawn() && request.satisfied(caller.flight(), caller.started())) {
             co_return request.result(caller.flight(), caller.started());
@@ -277,6 +300,11 @@ asio::awaitable<typename State::value_type> get_or_load(state_ref<State> where, 
         caller.enter(request);
         if (caller.has_to_wait()) {
             co_await caller.wait();
+        }
+        if constexpr (!State::synchronous) {
+            if (request.is_refused(caller.flight())) {
+                co_await request.look_past(*caller.flight());
+            }
         }
         if (!caller.withdrawn() && request.satisfied(caller.flight(), caller.started())) {
             co_return request.value(caller.flight());

@@ -203,17 +203,16 @@ template <class State>
     return next;
 }
 
-/// Whether a flight of a job that was cancelled ended since its time was up: that is a failure, and no
-/// cancellation that anybody has asked for (contract C21).
+/// Whether a flight has ended with that error.
 template <class State>
-[[nodiscard]] bool timed_out(const typename State::flight_type& flight) {
+[[nodiscard]] bool ended_with(const typename State::flight_type& flight, errc code) {
     if (!State::ended(flight) || !flight.outcome.error) {
         return false;
     }
     try {
         std::rethrow_exception(flight.outcome.error);
     } catch (const boost::system::system_error& e) {
-        return e.code() == errc::load_timeout;
+        return e.code() == code;
     } catch (...) {
         return false;
     }
@@ -233,7 +232,8 @@ note_end(State& self, const typename State::job& j, const typename State::flight
     const auto fate = j.cancelled() ? failure_fate{} : self.fate_of(error, options);
     if (fate.is_answer) {
         self.backoff.forget(flight.hash);
-    } else if (self.keeps_stale(options) && (!j.cancelled() || timed_out<State>(flight))) {
+    } else if (self.keeps_stale(options) &&
+               (!j.cancelled() || ended_with<State>(flight, errc::load_timeout))) {
         self.backoff.failed(flight.hash, State::clock_type::now());
         self.count(counter::refresh_failures, renews ? 1 : 0);
     }
