@@ -985,4 +985,47 @@ TEST_CASE("refreshes in batches: context, cache or loader may go at any handler"
     CHECK(n > 10);
 }
 
+TEST_CASE("the values of one batch do not expire together where ttl_jitter says so") {
+    auto options = revalidating;
+    options.ttl_jitter = 0.5;
+    world w(any_cache(), options);
+    keys all;
+    for (int key = 0; key != 40; ++key) {
+        all.push_back(key);
+    }
+    w.store(all, 7500ms);
+    std::size_t fresh = 0;
+    for (const int key : all) {
+        const auto get = [&](auto& cache) { return cache.get(key); };
+        fresh += w.begin(w.t.with_cache(get)).value() ? 1 : 0;
+    }
+    CHECK(fresh > 0);
+    CHECK(fresh < all.size());
+}
+
+TEST_CASE("C20 a batch that fails as a whole with not_found says nothing of its keys, and holds them back") {
+    auto options = revalidating;
+    options.refresh_backoff = 8s;
+    world w(any_cache(), options);
+    w.store({1}, 10s);
+    w.fail_with(std::make_exception_ptr(boost::system::system_error(acache::errc::not_found)));
+    CHECK(w.get(way::load, 1) == "1.1");
+    const auto batches = w.sent();
+    CHECK(w.get(way::load, 1) == "1.1");
+    CHECK(w.sent() == batches);
+}
+
+TEST_CASE("a key that a batch does not find goes from the store, though it was fresh for others") {
+    world w(any_cache(), {.ttl = 10s});
+    w.store({1}, 2s);
+    w.from.answer = [](int) {
+        return load_result<std::string>(
+            boost::system::in_place_error,
+            std::make_exception_ptr(boost::system::system_error(acache::errc::not_found)));
+    };
+    auto found = w.begin(w.many({1}, {.max_age = 1s}));
+    CHECK(found.value().at(1).has_error());
+    CHECK(!w.stored(1));
+}
+
 } // namespace

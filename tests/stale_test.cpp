@@ -564,4 +564,68 @@ TEST_CASE("options of staleness that make no sense are refused with what is wron
     CHECK_THROWS_AS(cache(context, {.soft_timeout = 0s}), std::invalid_argument);
 }
 
+TEMPLATE_TEST_CASE("a warm-up leaves a fresh entry alone, however near its end it is", "", over_memory,
+                   over_script) {
+    world<TestType> w({.ttl = 10s, .early_refresh = 1e6});
+    w.src.hold();
+    auto first = w.call(w.get_or_load("a"));
+    manual_clock::advance(1s); // the load takes so long
+    w.let_loads_end();
+    REQUIRE(first.value() == 1);
+    const std::vector<std::string> keys{"a"};
+    CHECK(w.call(w.cache->warmup(keys, w.src)).value().present == 1);
+    CHECK(w.src.starts() == 1);
+    CHECK(w.cache->metrics().in_flight == 0);
+    CHECK(w.call(w.get_or_load("a")).done()); // and nobody waits for a load that never begins
+}
+
+TEMPLATE_TEST_CASE("C20 a key whose load has timed out is held back, though the loader has not ended yet", "",
+                   over_memory, over_script) {
+    auto options = revalidating;
+    options.load_timeout = 1s;
+    options.refresh_backoff = 8s;
+    world<TestType> w(options);
+    store_a(w, 10s);
+    w.src.hold();
+    w.src.ignore_cancellation();
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    manual_clock::advance(1s);
+    w.settle();
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    CHECK(w.src.starts() == 2);
+    CHECK(w.cache->metrics().refresh_failures == 1);
+    w.let_loads_end(); // its late value is discarded, and frees nothing
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    CHECK(w.src.starts() == 2);
+    manual_clock::advance(8s);
+    CHECK(w.call(w.get_or_load("a")).value() == 1);
+    CHECK(w.src.starts() == 3);
+    CHECK(w.cache->metrics().refresh_failures == 1);
+}
+
+TEMPLATE_TEST_CASE("a max_age of zero is a load of one's own, even within one tick of the clock", "",
+                   over_memory, over_script) {
+    world<TestType> w({.ttl = 10s});
+    const acache::load_options anew{.max_age = 0s};
+    REQUIRE(w.call(w.get_or_load("a")).value() == 1);
+    CHECK(w.call(w.cache->get_or_load("a", w.src, anew)).value() == 2);
+    w.src.hold();
+    auto under_way = w.call(w.get_or_load("b"));
+    auto own = w.call(w.cache->get_or_load("b", w.src, anew));
+    CHECK(w.src.starts("b") == 2);
+    w.let_loads_end();
+    CHECK(own.value() == 4);
+}
+
+TEMPLATE_TEST_CASE("a value set through a wrapped function is kept as the function's options say", "",
+                   over_memory, over_script) {
+    world<TestType> w;
+    auto fn =
+        w.cache->cached("a:{}", [src = w.src](int) { return src("a"); }, {.ttl = 10s, .stale_if_error = 20s});
+    REQUIRE(w.call(fn.set(7, 1)).done());
+    manual_clock::advance(12s);
+    w.src.fail_next(std::runtime_error("the source is down"));
+    CHECK(w.call(fn(1)).value() == 7);
+}
+
 } // namespace

@@ -43,7 +43,7 @@ template <class, class, class>
 class DataLoader;
 
 /// A cache of values `V` by keys `K`, for coroutines on Boost.Asio: look-ups that miss load through a
-/// coroutine function, once a key however many ask (contract C01 to C17).
+/// coroutine function, once a key however many ask (contract C01 to C21).
 ///
 /// Any thread may call any operation at the same time. Loads run on the cache's executor, each by itself
 /// as on a strand, and in a coroutine that is the cache's own; callers are resumed on theirs. An operation
@@ -224,7 +224,7 @@ public:
     [[nodiscard]] boost::asio::awaitable<void> set(Q&& key, U&& value, entry_options options = {}) {
         detail::check_awaitable_arguments<Q, U>();
         return detail::set<state, K, V>(state_, K(std::forward<Q>(key)), V(std::forward<U>(value)),
-                                        options.ttl,
+                                        options.ttl, state_->freshness.windows({}),
                                         std::vector<std::string>(options.tags.begin(), options.tags.end()));
     }
 
@@ -314,7 +314,7 @@ public:
 
     /// Wraps a coroutine function, so that calls with equal arguments share one run and its result: see
     /// `cached_function`. `format` makes the key of the arguments, and is checked when it is compiled.
-    /// Throws `std::invalid_argument` for a ttl or load_timeout that is not positive.
+    /// Throws `std::invalid_argument` for options that make no sense.
     template <class Fn>
     [[nodiscard]] auto cached(detail::format_for<Fn> format, Fn fn, load_options options = {}) {
         return detail::make_cached(state_, detail::format_key<detail::format_for<Fn>>{format}, std::move(fn),

@@ -80,13 +80,14 @@ public:
                                  [&](const auto& query) { return detail::try_get(*call_->state, query); });
     }
 
-    /// Stores a value for these arguments, for the function's ttl.
+    /// Stores a value for these arguments, for the function's ttl, and kept after it as its options say.
     template <class U, class... A>
         requires(call::template accepts<A...> && std::constructible_from<V, U>)
     [[nodiscard]] boost::asio::awaitable<void> set(U&& value, A&&... args) const {
         detail::check_awaitable_arguments<U, A...>();
         return detail::set<State, K, V>(call_->state, key(std::forward<A>(args)...),
-                                        V(std::forward<U>(value)), call_->options.ttl);
+                                        V(std::forward<U>(value)), call_->options.ttl,
+                                        call_->state->freshness.windows(call_->options));
     }
 
     /// Removes what is stored for these arguments; whether there was something.

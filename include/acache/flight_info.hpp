@@ -13,7 +13,8 @@ struct flight_info {
     K key;
     /// Since it was asked for, by the cache's clock: what it waited for its turn, or for its batch, included.
     std::chrono::nanoseconds age;
-    /// Who waits for it; a warm-up counts as one. 0 where all have left, and it has not ended yet.
+    /// Who waits for it; a warm-up counts as one, and so do a renewal in the background and a caller whom a
+    /// soft timeout has let go, for whom the load goes on. 0 where all have left, and it has not ended yet.
     std::size_t callers;
     /// Who asks for the key now joins it, and its value will be stored. False once it is fenced, by
     /// `invalidate`, `set` or `refresh` say, or cancelled since all have left.

@@ -102,9 +102,8 @@ struct no_observer {};
 
 /// Hears of what happens in a cache with keys `K`: a class that has `on(event)` for one or more of the events
 /// above; those that it has no `on` for cost nothing. `on` is called
-/// - on the thread where it happens, any number of them at the same time, on the way of what happens: it
-/// should
-///   be quick;
+/// - on the thread where it happens, any number of them at the same time, on the way of what happens, so it
+///   should be quick;
 /// - with no lock of the cache's held, so it may call the cache, which tells it of that too;
 /// - where nothing can be thrown to: what it throws ends the program (`std::terminate`);
 /// - as long as the cache is open: from `close`, the end of `drain`, or its destruction on nothing is told,

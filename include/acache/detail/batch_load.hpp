@@ -234,8 +234,8 @@ private:
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             const auto& entry = found[place(i)];
             auto as = entry ? use(self, j, *flights_[i], *entry) : counter::misses;
-            if (as == counter::misses && told(self, *flights_[i])) {
-                as = counter::hits;
+            if (as == counter::misses) {
+                as = end_by_memory(self, *flights_[i], options_).value_or(as);
             }
             if (!flights_[i]->counted) {
                 tally_->settle(as);
@@ -261,16 +261,10 @@ private:
         return use.stale ? counter::stale_hits : counter::hits;
     }
 
-    /// Ends the flight with what is remembered of its key, if that is so.
-    [[nodiscard]] bool told(State& self, typename State::flight_type& flight) const {
-        const auto remembered = self.failures.find(flight.key, options_.max_age);
-        if (remembered) {
-            self.count(counter::negative_hits, flight.counted ? 0 : 1);
-            typename State::outcome_type outcome;
-            outcome.error = remembered->error;
-            self.finish(flight, std::move(outcome), [] {});
-        }
-        return remembered.has_value();
+    /// Of the values of a batch, whose ends are not to come together where the options say so.
+    [[nodiscard]] typename State::stamps own_stamps(State& self, const typename State::stamps& common,
+                                                    std::chrono::nanoseconds took) const {
+        return self.freshness.jitters() ? self.stamp(loader_context<V, false>(), options_, took) : common;
     }
 
     void count_begin(State& self) const {
@@ -287,12 +281,11 @@ private:
     void fail(State& self, job& j, const std::exception_ptr& failure,
               typename State::timer_clock::time_point begun) {
         tell_ended(self, self.count_load(j, begun, keys_.size()), [&](std::size_t) { return failure; });
-        const bool is_answer = kind_of(failure) == failure_kind::answer;
         for (auto* flight : flights_) {
-            const auto fate = note_end(self, j, *flight, failure, options_, flight->renews);
+            const auto fate = note_end(self, j, *flight, failure, options_, true);
             typename State::outcome_type outcome;
             outcome.error = failure;
-            finish_failed(self, *flight, std::move(outcome), is_answer ? failure_fate{} : fate);
+            finish_failed(self, *flight, std::move(outcome), fate);
         }
         self.fail_all(j, failure);
     }
@@ -318,17 +311,18 @@ private:
                 std::chrono::nanoseconds took)
         requires(State::synchronous)
     {
-        const auto stamps = self.stamp(loader_context<V, false>(), options_, took);
+        const auto common = self.stamp(loader_context<V, false>(), options_, took);
         std::optional<wakeups::scope> waking;
         self.begin_waking(waking);
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             auto& flight = *flights_[i];
             failure_fate fate;
-            auto outcome = take(self, j, results, i, stamps.created, fate);
+            auto outcome = take(self, j, results, i, common.created, fate);
             if (outcome.error) {
                 finish_failed(self, flight, std::move(outcome), fate, true, renewed(flight));
             } else {
-                store_and_finish(self, flight, std::move(outcome), stamps, true, renewed(flight));
+                store_and_finish(self, flight, std::move(outcome), own_stamps(self, common, took), true,
+                                 renewed(flight));
             }
         }
     }
@@ -340,16 +334,16 @@ private:
                                                std::chrono::nanoseconds took)
         requires(!State::synchronous)
     {
-        const auto stamps = self.stamp(loader_context<V, false>(), options_, took);
+        const auto common = self.stamp(loader_context<V, false>(), options_, took);
         std::vector<std::optional<entry<V>>> entries(flights_.size());
         std::vector<failed_key> failures;
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             failure_fate fate;
-            auto outcome = take(self, j, results, i, stamps.created, fate);
+            auto outcome = take(self, j, results, i, common.created, fate);
             if (outcome.error) {
                 failures.push_back({i, outcome.error, fate});
             } else {
-                auto own = stamps;
+                auto own = own_stamps(self, common, took);
                 entries[i] = make_entry(self, *outcome.value, own);
             }
             self.put_down(*flights_[i], std::move(outcome));
@@ -362,7 +356,7 @@ private:
         }
         for (auto& f : failures) {
             auto& flight = *flights_[f.at];
-            if (f.fate.is_answer && self.keeps_stale(options_)) {
+            if (f.fate.is_answer && flight.older) { // what the backend had
                 const bool holds = co_await store_loaded(self, flight, std::nullopt, false, renewed(flight));
                 f.fate = holds ? f.fate : failure_fate{};
             }
@@ -382,8 +376,8 @@ private:
         typename State::outcome_type outcome;
         outcome.created = created;
         take(results[place(i)], outcome);
-        const auto& flight = *flights_[i];
-        fate = note_end(self, j, flight, outcome.error, options_, flight.renews);
+        auto& flight = *flights_[i];
+        fate = note_end(self, j, flight, outcome.error, options_);
         return outcome;
     }
 

@@ -71,16 +71,23 @@ public:
     [[nodiscard]] auto add(Make make) {
         if (found_) {
             auto older = std::make_unique<entry<V>>(*found_);
-            auto flight = batch_->add(std::move(make), false);
-            flight->older = std::move(older);
-            flight->renews = true;
-            flight->early = !stale_;
-            return flight;
+            const auto make_renewal = [&](const auto& job) {
+                auto flight = make(job);
+                flight->older = std::move(older);
+                flight->renews = true;
+                flight->early = !stale_;
+                return flight;
+            };
+            return batch_->add(make_renewal, false);
         }
         const bool counts = !counted_;
-        auto flight = batch_->add(std::move(make), counts);
-        flight->counted = State::synchronous || !counts;
-        counted_ = flight->counted ? counted_ : true; // by the batch, when the backend has answered
+        const auto make_counted = [&](const auto& job) {
+            auto flight = make(job);
+            flight->counted = State::synchronous || !counts;
+            return flight;
+        };
+        auto flight = batch_->add(make_counted, counts);
+        counted_ = counted_ || !State::synchronous; // by the batch, when the backend has answered
         return flight;
     }
     void answered() {
@@ -184,7 +191,7 @@ public:
     [[nodiscard]] const load_options& options() const noexcept { return options_; }
     /// Whether a load that began then will not do. Those of the operation's own always do.
     [[nodiscard]] bool too_old(time_point load_begun) const noexcept {
-        return options_.max_age && begun_ - load_begun > *options_.max_age;
+        return options_.max_age && is_older(begun_ - load_begun, *options_.max_age);
     }
 
     template <class Make>

@@ -56,7 +56,7 @@ public:
     [[nodiscard]] bool may_answer() const noexcept { return !mode_.replaces && may_serve(self_, options_); }
     [[nodiscard]] bool replaces(const typename State::flight_type& flight) const noexcept {
         return mode_.replaces ||
-               (options_.max_age && State::clock_type::now() - flight.begun > *options_.max_age);
+               (options_.max_age && is_older(State::clock_type::now() - flight.begun, *options_.max_age));
     }
 
     [[nodiscard]] bool found(const typename State::flight_type* flight) {
@@ -77,7 +77,7 @@ public:
     }
     /// The remembered failure that is the answer; null where it is another.
     [[nodiscard]] const std::exception_ptr& failure() const noexcept { return failure_; }
-    [[nodiscard]] bool renews() const noexcept { return renews_; }
+    [[nodiscard]] bool renews() const noexcept { return renews_ && mode_.serves_stale; }
     void keep_renewal(typename State::flight_ptr flight) noexcept { renewal_ = std::move(flight); }
     void launch_renewal() {
         if (renewal_) {
@@ -96,6 +96,7 @@ public:
             make(self_.template make_job<body>(options_.load_timeout, nullptr, std::move(load_), options_,
                                                mode, lookup_tally<State>(self_, mode.counts && !joined_)));
         flight->listener = std::move(listener_);
+        flight->renews = mode.renews.has_value();
         return flight;
     }
 
@@ -137,6 +138,9 @@ public:
                ended_with<State>(*flight, errc::overloaded);
     }
     asio::awaitable<void> look_past(const typename State::flight_type& refused) {
+        if (!self_.stored().erasures.idle()) {
+            co_await wait_for_erasures(self_, refused.hash);
+        }
         auto there = co_await read_any(self_, refused.key);
         if (there && self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
             take(std::move(there));

@@ -217,14 +217,18 @@ public:
     };
 
     [[nodiscard]] stamps stamp(std::optional<std::chrono::nanoseconds> ttl) const noexcept {
+        return stamp(ttl, freshness.windows({}));
+    }
+    [[nodiscard]] stamps stamp(std::optional<std::chrono::nanoseconds> ttl,
+                               const stale_windows& windows) const noexcept {
         const auto now = clock_type::now();
-        const auto result = freshness.stamp(now, ttl, freshness.windows({}));
+        const auto result = freshness.stamp(now, ttl, windows);
         return {result, result.fresh_until > now};
     }
     /// Of a value that is set, with these tags.
-    [[nodiscard]] stamps stamp(std::optional<std::chrono::nanoseconds> ttl,
+    [[nodiscard]] stamps stamp(std::optional<std::chrono::nanoseconds> ttl, const stale_windows& windows,
                                const std::vector<std::string>& names) {
-        auto result = stamp(ttl);
+        auto result = stamp(ttl, windows);
         if (!names.empty()) {
             const tag_table::load tagging(tags);
             result.details = make_details({}, {}, tags.taggings(names, tagging.began()));
@@ -345,7 +349,7 @@ public:
         const bool found = store_.read(query, store_.hash(query), [&](auto&& value, const auto& stamped) {
             bool is_fresh = stamped.fresh(&clock_type::now);
             if constexpr (!std::same_as<MaxAge, std::nullopt_t>) {
-                is_fresh = is_fresh && (!max_age || age(stamped.created()) <= *max_age);
+                is_fresh = is_fresh && (!max_age || !is_older(age(stamped.created()), *max_age));
             }
             if (freshness.renews_early()) [[unlikely]] {
                 is_fresh = is_fresh && !(loads && freshness.is_due(clock_type::now(), stamped.fresh_until(),
@@ -419,7 +423,10 @@ private:
         for (const auto& f : j.flights) {
             outcome_type outcome;
             outcome.error = error;
-            failed += finish_failed(*this, *f, std::move(outcome), fate) ? 1 : 0;
+            if (finish_failed(*this, *f, std::move(outcome), fate)) {
+                ++failed;
+                hold_back(*this, *f, {});
+            }
         }
         return failed;
     }

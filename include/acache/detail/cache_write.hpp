@@ -128,8 +128,9 @@ asio::awaitable<bool> expire(std::shared_ptr<State> self, typename State::key_ty
 
 template <class State, class K, class V>
 asio::awaitable<void> set(std::shared_ptr<State> self, K key, V value,
-                          std::optional<std::chrono::nanoseconds> ttl, std::vector<std::string> tags = {}) {
-    auto stamps = self->stamp(ttl, tags);
+                          std::optional<std::chrono::nanoseconds> ttl, stale_windows windows,
+                          std::vector<std::string> tags = {}) {
+    auto stamps = self->stamp(ttl, windows, tags);
     co_await set_stamped(std::move(self), key, std::move(value), std::move(stamps));
 }
 

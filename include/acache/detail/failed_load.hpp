@@ -6,6 +6,7 @@
 #include <acache/detail/counters.hpp>
 #include <acache/entry.hpp>
 #include <acache/error.hpp>
+#include <acache/options.hpp>
 
 #include <boost/system/system_error.hpp>
 
@@ -67,6 +68,15 @@ template <class State>
     }
     const auto there = self.stored().get(flight.key, flight.hash);
     return there && there->created == *renews;
+}
+
+/// A load of the key has failed: where stale values are served, they are for a while without another one.
+template <class State>
+void hold_back(State& self, const typename State::flight_type& flight, const load_options& options) {
+    if (self.keeps_stale(options) || flight.renews) {
+        self.backoff.failed(flight.hash, State::clock_type::now());
+        self.count(counter::refresh_failures, flight.renews ? 1 : 0);
+    }
 }
 
 /// Ends a flight that has brought an error: removes from a synchronous backend what there is no more, and

@@ -113,7 +113,7 @@ public:
         forget(query, forgotten);
     }
     template <class F>
-    void forget_if(F chosen) {
+    void forget_if(F& chosen) {
         if (!empty()) {
             auto& failures = kept_.load(std::memory_order_relaxed)->failures;
             std::vector<K> keys;

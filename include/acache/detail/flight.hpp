@@ -83,7 +83,8 @@ public:
     /// What an asynchronous backend had for the key when the load began, where that may still be of use; and
     /// the entry that a batch renews. Set once, if at all, and constant once `ended` is true.
     std::unique_ptr<entry<V>> older;
-    /// Part of a batch, to renew `older` in the background. Constant once the batch is sent.
+    /// It renews an entry in the background: of a batch, and over an asynchronous backend, `older`. Constant
+    /// once its load has begun.
     bool renews = false;
     /// That entry is still fresh.
     bool early = false;

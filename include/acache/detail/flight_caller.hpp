@@ -103,7 +103,7 @@ public:
         return share_ && !(started_ && group_.ended(**share_) && may_go_on());
     }
 
-    /// An operation to be `co_await`ed once, until the flight has ended.
+    /// An operation to be `co_await`ed until the flight has ended, or a `deadline` has come.
     [[nodiscard]] auto wait() { return group_.wait(waiter_, **share_); }
 
     /// The same with an end at this time, if the flight's does not come before: to be held meanwhile.

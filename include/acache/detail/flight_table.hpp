@@ -138,7 +138,7 @@ public:
 
     /// Fences the flights whose keys `chosen(key)` picks, which is called with no lock held.
     template <class F>
-    void fence_if(F chosen) {
+    void fence_if(F& chosen) {
         for (const auto& f : running()) {
             if (chosen(f->key)) {
                 orphan_guard orphan;
@@ -232,12 +232,13 @@ public:
     /// For who ends many flights without suspending: they count as one wake-up, as long as `scope` lives.
     void begin_waking(std::optional<wakeups::scope>& scope) noexcept { scope.emplace(wakeups_); }
 
-    /// Resumes a caller of the flight before that has ended; no effect on one that does not wait any more.
+    /// Resumes a caller of the flight before that has ended, or as soon as he waits.
     void wake(waiter& w, flight_type& f) {
         const wakeups::scope waking(wakeups_);
         {
             const std::lock_guard lock{shard_of(f.hash).mutex};
             if (!w.parked) {
+                w.rung = true;
                 return;
             }
             wait_list::take(w);
@@ -303,10 +304,11 @@ public:
                 return false;
             }
             const std::lock_guard lock{s.mutex};
-            if (!f.ended) {
+            const bool waits = !std::exchange(self.rung, false) && !f.ended;
+            if (waits) {
                 f.waiters.park(self);
             }
-            return !f.ended;
+            return waits;
         });
     }
 

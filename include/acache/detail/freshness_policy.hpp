@@ -53,6 +53,8 @@ public:
         return options.soft_timeout ? options.soft_timeout : soft_timeout_;
     }
 
+    /// Each entry has an end of its own, whenever it is made.
+    [[nodiscard]] bool jitters() const noexcept { return jitter_ > 0; }
     /// The load time of entries is kept.
     [[nodiscard]] bool renews_early() const noexcept { return early_ > 0; }
     /// Whether who has found this entry, still fresh, is to renew it: a draw.

@@ -18,6 +18,16 @@
 
 namespace acache::detail {
 
+/// What is thrown on the way to the store is the load's failure.
+template <class Group>
+void end_job(typename Group::job& job, typename Group::outcome_type outcome) {
+    try {
+        job.done(std::move(outcome));
+    } catch (...) {
+        job.group().fail_all(job, std::current_exception());
+    }
+}
+
 /// The coroutine of a runner of a group's jobs.
 template <class Group>
 asio::awaitable<void> run_jobs(load_runner& runner) {
@@ -45,7 +55,7 @@ asio::awaitable<void> run_jobs(load_runner& runner) {
                 outcome.error = std::current_exception();
             }
             if (job.loads_only()) {
-                job.done(std::move(outcome));
+                end_job<Group>(job, std::move(outcome));
             } else if (outcome.error) {
                 job.group().fail_all(job, outcome.error);
             }

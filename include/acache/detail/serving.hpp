@@ -218,24 +218,50 @@ template <class State>
     }
 }
 
-/// How the load of a flight has ended: whether the key is to be left alone for a while, and what becomes of
-/// an error. A load that was cancelled is no reason for either, but for one that timed out.
+/// Ends a flight with the failure that is remembered of its key, if there is one, and says as what the
+/// look-up counts then: as a stale hit where what the backend had is to take the place of the error.
 template <class State>
-[[nodiscard]] failure_fate
-note_end(State& self, const typename State::job& j, const typename State::flight_type& flight,
-         const std::exception_ptr& error, const load_options& options, bool renews) {
-    if (!error) {
-        self.backoff.forget(flight.hash);
-        self.failures.forget(flight.key);
+[[nodiscard]] std::optional<counter> end_by_memory(State& self, typename State::flight_type& flight,
+                                                   const load_options& options) {
+    const auto remembered = self.failures.find(flight.key, options.max_age);
+    if (!remembered) {
+        return std::nullopt;
+    }
+    const bool is_rescued =
+        !remembered->is_answer && flight.older &&
+        self.judge(*flight.older, self.freshness.demand_of(options)) >= standing::if_error;
+    self.count(counter::negative_hits, is_rescued || flight.counted ? 0 : 1);
+    typename State::outcome_type outcome;
+    outcome.error = remembered->error;
+    self.finish(flight, std::move(outcome), [] {});
+    return is_rescued ? counter::stale_hits : counter::hits;
+}
+
+/// How the load of a flight has ended: what becomes of an error, and whether the key is to be left alone for
+/// a while. Nothing where the load was cancelled or its flight has ended meanwhile; and where that was
+/// fenced, what it brings tells nothing of what the key is now. Of a `whole` batch that failed, no key is
+/// known not to have a value.
+template <class State>
+[[nodiscard]] failure_fate note_end(State& self, const typename State::job& j,
+                                    typename State::flight_type& flight, const std::exception_ptr& error,
+                                    const load_options& options, bool whole = false) {
+    if (j.cancelled() || State::ended(flight)) {
         return {};
     }
-    const auto fate = j.cancelled() ? failure_fate{} : self.fate_of(error, options);
-    if (fate.is_answer) {
+    auto fate = error ? self.fate_of(error, options) : failure_fate{};
+    if (whole && fate.is_answer) {
+        fate = {};
+    }
+    if (error && !fate.is_answer) {
+        hold_back(self, flight, options);
+        return fate;
+    }
+    const bool may_forget = self.backoff.size() != 0 || !self.failures.empty();
+    if (may_forget && self.joinable(flight)) {
         self.backoff.forget(flight.hash);
-    } else if (self.keeps_stale(options) &&
-               (!j.cancelled() || ended_with<State>(flight, errc::load_timeout))) {
-        self.backoff.failed(flight.hash, State::clock_type::now());
-        self.count(counter::refresh_failures, renews ? 1 : 0);
+        if (!error) {
+            self.failures.forget(flight.key);
+        }
     }
     return fate;
 }

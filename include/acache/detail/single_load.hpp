@@ -203,13 +203,13 @@ public:
         self.count(counter::refreshes, mode_.renews ? 1 : 0);
         self.count(counter::early_refreshes, mode_.early ? 1 : 0);
         const auto& flight = *j.flights.front();
+        report_.begin(self, 1);
+        report_.started(self, flight.key, mode_.renews.has_value());
+        begun_ = State::timer_clock::now();
         if constexpr (State::synchronous && takes_context<Load, K>) {
             context_.begin(self.tags);
             context_.keep(alive(self, self.stored().get(flight.key, flight.hash)));
         }
-        report_.begin(self, 1);
-        report_.started(self, flight.key, mode_.renews.has_value());
-        begun_ = State::timer_clock::now();
         return context_.call(load_, flight.key);
     }
 
@@ -335,19 +335,11 @@ private:
 
     /// Ends the flight with what is remembered of its key, if that is so.
     [[nodiscard]] bool told(State& self, typename State::flight_type& flight) {
-        const auto remembered =
-            mode_.renews ? std::nullopt : self.failures.find(flight.key, options_.max_age);
-        if (remembered) {
-            const bool is_rescued =
-                !remembered->is_answer && flight.older &&
-                self.judge(*flight.older, self.freshness.demand_of(options_)) >= standing::if_error;
-            const bool counts = looked_up(self, flight, is_rescued ? counter::stale_hits : counter::hits);
-            self.count(counter::negative_hits, counts && !is_rescued ? 1 : 0);
-            outcome result;
-            result.error = remembered->error;
-            self.finish(flight, std::move(result), [] {});
+        const auto as = mode_.renews ? std::nullopt : end_by_memory(self, flight, options_);
+        if (as) {
+            looked_up(self, flight, *as);
         }
-        return remembered.has_value();
+        return as.has_value();
     }
 
     /// What an asynchronous backend has for the key, alive: ends the flight with it, if it will do. The
@@ -361,7 +353,7 @@ private:
             return flight;
         }
         typename State::flight_ptr next;
-        if (use.renews) {
+        if (use.renews && mode_.serves_stale) {
             mode_.renews = found.created;
             mode_.early = !use.stale;
             next = renew(self, j, *flight, found, mode_.early);
@@ -372,9 +364,9 @@ private:
     }
 
     /// What becomes of an error, with what the loader has said beside.
-    [[nodiscard]] failure_fate end(State& self, const job& j, const typename State::flight_type& flight,
+    [[nodiscard]] failure_fate end(State& self, const job& j, typename State::flight_type& flight,
                                    const std::exception_ptr& error) {
-        auto fate = note_end(self, j, flight, error, options_, mode_.renews.has_value());
+        auto fate = note_end(self, j, flight, error, options_);
         if (error && !context_.said().stores()) {
             fate = {};
         }

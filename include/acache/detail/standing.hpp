@@ -44,12 +44,19 @@ struct demand {
     std::optional<std::chrono::nanoseconds> max_age = std::nullopt;
 };
 
+/// Whether what is so old is too old for a reader. With zero everything is, even of the same tick of the
+/// clock.
+[[nodiscard]] constexpr bool is_older(std::chrono::nanoseconds age,
+                                      std::chrono::nanoseconds max_age) noexcept {
+    return age > max_age || max_age.count() == 0;
+}
+
 [[nodiscard]] inline standing judge(const entry_stamps& stamps, const entry_details* details, time_point now,
                                     const demand& reader) noexcept {
     if (stamps.expires <= now || (details != nullptr && details->invalidated())) {
         return standing::dead;
     }
-    if (reader.max_age && now - stamps.created > *reader.max_age) {
+    if (reader.max_age && is_older(now - stamps.created, *reader.max_age)) {
         return standing::kept;
     }
     if (now < stamps.fresh_until) {

@@ -58,6 +58,8 @@ public:
 
     /// Whether the waiter is on a list. Guarded by the list's mutex.
     bool parked = false;
+    /// It was to be resumed before it was on a list: it is not to be put on one. Guarded likewise.
+    bool rung = false;
     /// Whose caller it is, where that matters.
     const void* owner = nullptr;
 
