@@ -382,6 +382,24 @@ TEMPLATE_TEST_CASE("C20 an early refresh that has failed is not tried again at o
     CHECK(w.cache->metrics().early_refreshes == 2);
 }
 
+TEMPLATE_TEST_CASE("a call of a wrapped function may have options of its own", "", over_memory, over_script) {
+    world<TestType> w({.ttl = 100s});
+    auto fn = w.cache->cached("a:{}", [src = w.src](int) { return src("a"); },
+                              {.stale_if_error = 20s, .max_age = 10s});
+    REQUIRE(w.call(fn(1)).value() == 1);
+    manual_clock::advance(5s);
+    CHECK(w.call(fn(1)).value() == 1);
+    CHECK(w.call(fn.with({.max_age = 6s}, 1)).value() == 1);
+    CHECK(w.call(fn.with({.max_age = 4s}, 1)).value() == 2);
+    CHECK(w.call(fn(1)).value() == 2);
+    manual_clock::advance(11s);
+    CHECK(w.call(fn.with({.ttl = 3s}, 1)).value() == 3); // what it does not say is as the function has it
+    manual_clock::advance(4s);
+    w.src.fail_next(std::runtime_error("the source is down"));
+    CHECK(w.call(fn(1)).value() == 3);
+    CHECK_THROWS_AS((void)fn.with({.ttl = 0s}, 1), std::invalid_argument);
+}
+
 TEMPLATE_TEST_CASE("max_age joins a load only if that began late enough", "", over_memory, over_script) {
     world<TestType> w({.ttl = 100s});
     w.src.hold();

@@ -53,7 +53,21 @@ public:
         return detail::call_cached(use(), call::keep(std::forward<A>(args)...));
     }
 
-    /// The same, with the provenance of the value.
+    /// The same for once with options of the call's own, each in the place of the function's:
+    /// `co_await get_user.with({.max_age = 1s}, 42)`. Throws `std::invalid_argument` for options that make no
+    /// sense.
+    template <class... A>
+        requires(call::template accepts<A...>)
+    [[nodiscard]] boost::asio::awaitable<V> with(load_options options, A&&... args) const {
+        detail::check_awaitable_arguments<A...>();
+        detail::check(options);
+        auto kept = call::keep(std::forward<A>(args)...);
+        K key = call_->key(kept);
+        return detail::get_or_load(call_->state->ref(), std::move(key), call::bind(use(), std::move(kept)),
+                                   detail::overlaid(call_->options, options));
+    }
+
+    /// The same as a call, with the provenance of the value.
     template <class... A>
         requires(call::template accepts<A...>)
     [[nodiscard]] boost::asio::awaitable<lookup_result<V>> lookup(A&&... args) const {

@@ -28,6 +28,24 @@
 
 namespace acache::detail {
 
+/// The options of a function with those of one call in their place, where that has any.
+[[nodiscard]] inline load_options overlaid(load_options function, const load_options& call) noexcept {
+    const auto overlay = [](auto& option, const auto& given) {
+        if (given) {
+            option = given;
+        }
+    };
+    overlay(function.ttl, call.ttl);
+    overlay(function.load_timeout, call.load_timeout);
+    overlay(function.stale_while_revalidate, call.stale_while_revalidate);
+    overlay(function.stale_if_error, call.stale_if_error);
+    overlay(function.keep_stale, call.keep_stale);
+    overlay(function.negative_ttl, call.negative_ttl);
+    overlay(function.soft_timeout, call.soft_timeout);
+    overlay(function.max_age, call.max_age);
+    return function;
+}
+
 /// How arguments are kept and passed on, by what is known of the function's parameters.
 template <class Parameters>
 struct argument_list;
