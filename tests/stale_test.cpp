@@ -74,6 +74,23 @@ TEMPLATE_TEST_CASE("C18 nobody waits behind a refresh whose first caller has lef
     CHECK(w.call(w.get_or_load("a")).value() == 2);
 }
 
+TEST_CASE("C18 a stale value is there before the loader is called that is to renew it") {
+    world<over_memory> w(revalidating);
+    store_a(w, 10s);
+    std::vector<std::string> order;
+    const auto loader = [&order](const std::string&) -> asio::awaitable<int> {
+        order.emplace_back("loading");
+        co_return 2;
+    };
+    const auto ask = [&]() -> asio::awaitable<int> {
+        const int found = co_await w.cache->get_or_load("a", loader);
+        order.emplace_back("served");
+        co_return found;
+    };
+    CHECK(w.call(ask()).value() == 1);
+    CHECK(order == std::vector<std::string>{"served", "loading"});
+}
+
 TEMPLATE_TEST_CASE("past its window a stale value is loaded anew", "", over_memory, over_script) {
     world<TestType> w(revalidating);
     store_a(w, 30s);

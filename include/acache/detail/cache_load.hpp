@@ -79,9 +79,10 @@ public:
     [[nodiscard]] const std::exception_ptr& failure() const noexcept { return failure_; }
     [[nodiscard]] bool renews() const noexcept { return renews_ && mode_.serves_stale; }
     void keep_renewal(typename State::flight_ptr flight) noexcept { renewal_ = std::move(flight); }
+    /// By a post: who gets the stale value does not wait even for the first steps of the load.
     void launch_renewal() {
         if (renewal_) {
-            launch(*renewal_);
+            renewal_->job->board().submit(*renewal_->job, load_job::launch::posted);
         }
     }
 

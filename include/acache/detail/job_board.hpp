@@ -54,7 +54,7 @@ public:
 
     /// Starts the job, or queues it where the cap is reached and the job is not exempt. A closed board
     /// refuses it, and so does one whose queue is full. No effect on a job that has been dropped.
-    void submit(load_job& job) {
+    void submit(load_job& job, load_job::launch how = load_job::launch::dispatched) {
         std::unique_lock lock{mutex_};
         if (job.stage_ != load_job::stage::created) {
             return;
@@ -66,7 +66,7 @@ public:
         } else if (job.exempt_ || running_ < limit_) {
             auto runner = run(job);
             lock.unlock();
-            job.start(std::move(runner), load_job::launch::dispatched);
+            job.start(std::move(runner), how);
         } else if (queue_.size() < queue_limit_) {
             job.stage_ = load_job::stage::queued;
             intrusive_ptr_add_ref(&job);
