@@ -120,7 +120,7 @@ template <class State, class Query>
     return is_told ? std::move(remembered->error) : nullptr;
 }
 
-/// The same in place of the error of a flight that has ended with one, where that may be, and counted.
+/// As `second_best`, in place of the error of a flight that has ended with one, where that may be; counted.
 template <class State, class Query>
 [[nodiscard]] std::optional<entry<typename State::value_type>>
 better_than_error(State& self, const Query& query, typename State::flight_type& flight,
