@@ -2,6 +2,8 @@
 
 // The memory backend against a map that does the obvious: which entry is evicted is the policy's choice, and
 // everything else has to agree, each removal and its cause included.
+#include "sanitized.hpp"
+
 #include <acache/detail/timer_wheel.hpp>
 #include <acache/lru.hpp>
 #include <acache/memory_backend.hpp>
@@ -47,7 +49,7 @@ struct setup {
     memory_options options;
     bool weighs = false;
     int keys = 100;
-    int steps = 100'000;
+    int steps = unless_sanitized(100'000);
 };
 
 template <class Policy>
@@ -354,7 +356,7 @@ TEMPLATE_TEST_CASE("a store agrees with a map, entries by number", "", acache::t
     CAPTURE(capacity, shards);
     model_check<TestType>{{.options = {.capacity = capacity, .shards = shards, .retention = retention},
                            .keys = static_cast<int>(2 * capacity + 5),
-                           .steps = 60'000}}
+                           .steps = unless_sanitized(60'000)}}
         .run();
 }
 
@@ -365,7 +367,7 @@ TEMPLATE_TEST_CASE("a store agrees with a map, entries by weight", "", acache::s
     model_check<TestType>{{.options = {.capacity = max_weight, .shards = shards, .max_weight = max_weight},
                            .weighs = true,
                            .keys = static_cast<int>(max_weight),
-                           .steps = 60'000}}
+                           .steps = unless_sanitized(60'000)}}
         .run();
 }
 
@@ -377,7 +379,7 @@ TEMPLATE_TEST_CASE("a store agrees with a map, entries by their last use", "", a
     model_check<TestType>{
         {.options = {.capacity = capacity, .shards = 4, .time_to_idle = idle, .retention = 100ms},
          .keys = 500,
-         .steps = 60'000}}
+         .steps = unless_sanitized(60'000)}}
         .run();
 }
 

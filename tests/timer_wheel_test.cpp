@@ -1,4 +1,6 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#include "sanitized.hpp"
+
 #include <acache/detail/timer_wheel.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -73,7 +75,7 @@ TEST_CASE("time may leap to its end, and go back") {
     CHECK(wheel.empty());
 }
 
-TEST_CASE("a wheel agrees with a sorted map over a million operations") {
+TEST_CASE("a wheel agrees with a sorted map over many operations") {
     constexpr std::size_t entries = 500;
     std::vector<timer_links> links(entries);
     std::map<entry_id, time_point> due;
@@ -84,7 +86,7 @@ TEST_CASE("a wheel agrees with a sorted map over a million operations") {
     };
     time_point now{1h};
     timer_wheel wheel(now);
-    for (int step = 0; step != 1'000'000; ++step) {
+    for (int step = 0; step != unless_sanitized(1'000'000); ++step) {
         const auto id = static_cast<entry_id>(random() % entries);
         const auto choice = random() % 100;
         if (choice < 60 && !due.contains(id)) {
