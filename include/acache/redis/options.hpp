@@ -8,6 +8,16 @@
 
 namespace acache {
 
+/// Of a connection that caches share.
+struct redis_client_options {
+    /// How long a request may take; one that takes longer has failed for who asked.
+    std::chrono::nanoseconds timeout = std::chrono::milliseconds(250);
+    /// How often the server is asked for its time. If it does not answer that within `timeout`, or
+    /// `failures_to_open` requests in a row, then requests fail at once until it does.
+    std::chrono::nanoseconds keepalive = std::chrono::seconds(1);
+    std::size_t failures_to_open = 5;
+};
+
 /// Of one cache in Redis.
 struct redis_options {
     /// What the names of its keys in Redis begin with, followed by a colon; copied. All processes that share

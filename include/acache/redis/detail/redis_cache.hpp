@@ -46,7 +46,7 @@ public:
     redis_cache(std::shared_ptr<redis_link> to, const redis_options& options, Codec codec, KeyCodec key_codec)
         : redis_space(std::move(to), options.prefix, options.lease, options.max_queued_removals),
           one_load_(options.one_load), max_payload_(options.max_payload), keys_(std::move(key_codec)),
-          entries_(this->link(), std::move(codec)) {}
+          entries_(this->link().clock(), std::move(codec)) {}
 
     void listen(std::weak_ptr<change_listener<K>> listener) {
         const std::lock_guard lock{listener_mutex_};
@@ -226,7 +226,7 @@ public:
         co_await carry_out(
             remove,
             [&](const redis_reply& reply) {
-                was = reply.nodes.at(0).text.ends_with('V');
+                was = reply.nodes.at(0).value.ends_with('V');
                 written(name);
             },
             [&] { queue_removal(name); });
@@ -249,7 +249,7 @@ public:
         };
         stamps().forget(tag);
         co_await carry_out(
-            mark, [&](const redis_reply& reply) { learn(to_number(reply.nodes.at(0).text)); },
+            mark, [&](const redis_reply& reply) { learn(to_number(reply.nodes.at(0).value)); },
             [&] { queue_tag(tag); });
         stamps().forget(tag);
         tags().invalidate(tag); // for what was read meanwhile, too
@@ -323,7 +323,7 @@ private:
     /// What a fill has come to.
     [[nodiscard]] bool filled(const redis_node& answer, std::string_view name, redis_lease& lease) {
         throw_if_error(answer);
-        const bool is_stored = !lease || answer.text == "1";
+        const bool is_stored = !lease || answer.value == "1";
         if (is_stored) {
             lease.used();
             written(name);
@@ -345,7 +345,7 @@ private:
         if (is_null(node)) {
             return {};
         }
-        auto result = entries_.decode(node.text, name);
+        auto result = entries_.decode(node.value, name);
         count(link().counters.bad_payloads, result.unreadable ? 1 : 0);
         return result;
     }
@@ -433,7 +433,7 @@ private:
         std::unordered_map<std::string, std::uint64_t> result;
         for (std::size_t i = 0; i != of.size(); ++i) {
             const auto& node = reply.nodes.at(i + 1);
-            const std::uint64_t stamp = is_null(node) ? 0 : to_number(node.text);
+            const std::uint64_t stamp = is_null(node) ? 0 : to_number(node.value);
             stamps().learn(of[i], stamp, asked_at);
             result.emplace(std::move(of[i]), stamp);
         }

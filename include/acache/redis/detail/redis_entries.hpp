@@ -5,7 +5,7 @@
 #include <acache/detail/tag_table.hpp>
 #include <acache/entry.hpp>
 #include <acache/redis/detail/envelope.hpp>
-#include <acache/redis/detail/redis_link.hpp>
+#include <acache/redis/detail/server_clock.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -39,14 +39,14 @@ struct slot_content {
 template <class V, class Codec>
 class redis_entries {
 public:
-    redis_entries(const redis_link& link, Codec codec) : link_(link), codec_(std::move(codec)) {}
+    redis_entries(const server_clock& clock, Codec codec) : clock_(clock), codec_(std::move(codec)) {}
 
     [[nodiscard]] std::string encode(std::string_view key, const entry<V>& e, const slot_id& id,
                                      std::uint64_t began) const {
         envelope header{.id = id,
-                        .created = link_.server_time(e.created),
-                        .fresh_until = link_.server_time(e.fresh_until),
-                        .expires = link_.server_time(e.expires),
+                        .created = clock_.server_time(e.created),
+                        .fresh_until = clock_.server_time(e.fresh_until),
+                        .expires = clock_.server_time(e.expires),
                         .began = began,
                         .key = key};
         if (e.details) {
@@ -94,7 +94,7 @@ private:
         }
     }
     [[nodiscard]] entry_stamps stamps_of(const envelope& e) const noexcept {
-        return {link_.local_time(e.created), link_.local_time(e.fresh_until), link_.local_time(e.expires)};
+        return {clock_.local_time(e.created), clock_.local_time(e.fresh_until), clock_.local_time(e.expires)};
     }
     [[nodiscard]] static entry_details_ptr details_of(const envelope& e) {
         if (e.load_time.count() == 0 && e.validator.empty() && e.tags.empty()) {
@@ -107,7 +107,7 @@ private:
         return result;
     }
 
-    const redis_link& link_;
+    const server_clock& clock_;
     [[no_unique_address]] Codec codec_;
 };
 

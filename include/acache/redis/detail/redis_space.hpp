@@ -15,6 +15,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/redis/request.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -174,7 +175,11 @@ public:
             all_changed();
             return;
         case slot_names::kind::state:
-            read_state();
+            asio::post(link_->get_executor(), [self = weak()] { // nothing is sent in the midst of reading
+                if (const auto living = self.lock()) {
+                    living->read_state();
+                }
+            });
             return;
         default:
             return;
@@ -232,10 +237,10 @@ private:
     bool take_state(const redis_reply& reply, std::size_t at) {
         if (at + 2 >= reply.nodes.size() || is_error(reply.nodes[at])) {
             throw boost::system::system_error(redis_errc::server_error,
-                                              at < reply.nodes.size() ? reply.nodes[at].text : "no reply");
+                                              at < reply.nodes.size() ? reply.nodes[at].value : "no reply");
         }
-        const bool is_other = names_.generation(reply.nodes[at + 1].text);
-        learn(to_number(reply.nodes[at + 2].text));
+        const bool is_other = names_.generation(reply.nodes[at + 1].value);
+        learn(to_number(reply.nodes[at + 2].value));
         return is_other;
     }
 

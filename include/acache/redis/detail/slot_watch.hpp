@@ -111,9 +111,9 @@ public:
     }
 
 private:
-    using links = boost::intrusive::list<watch::link, boost::intrusive::constant_time_size<false>>;
+    using link_list = boost::intrusive::list<watch::link, boost::intrusive::constant_time_size<false>>;
 
-    static void ring(links& of, std::vector<waiter*>& woken) {
+    static void ring(link_list& of, std::vector<waiter*>& woken) {
         for (auto& l : of) {
             if (waiter& w = l.of; w.parked) {
                 wait_list::take(w);
@@ -131,7 +131,7 @@ private:
 
     std::mutex mutex_;
     wakeups wakeups_;
-    std::unordered_map<std::string, links> of_;
+    std::unordered_map<std::string, link_list> of_;
     wait_list waiting_;
 };
 
