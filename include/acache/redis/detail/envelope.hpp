@@ -64,10 +64,10 @@ struct envelope {
     std::chrono::microseconds expires = std::chrono::microseconds::max();
     std::chrono::nanoseconds load_time{0};
     std::uint64_t began = 0;
-    std::string_view key;
-    std::string_view validator;
-    std::vector<std::string_view> tags;
-    std::string_view payload;
+    std::string_view key{};
+    std::string_view validator{};
+    std::vector<std::string_view> tags{};
+    std::string_view payload{};
 };
 
 inline void append_slot_header(std::string& to, char kind, const slot_id& id) {
