@@ -3,7 +3,6 @@
 #include <acache/redis/key_codec.hpp>
 
 #include <boost/describe/class.hpp>
-#include <boost/json/src.hpp>
 #include <boost/json/value.hpp>
 
 #include <catch2/catch_template_test_macros.hpp>
@@ -41,11 +40,11 @@ BOOST_DESCRIBE_STRUCT(address, (), (street, number))
 
 struct user {
     std::int64_t id = 0;
-    std::string name;
+    std::string name{};
     double balance = 0;
-    std::vector<address> addresses;
-    std::optional<std::string> note;
-    std::map<std::string, std::uint64_t> counts;
+    std::vector<address> addresses{};
+    std::optional<std::string> note{};
+    std::map<std::string, std::uint64_t> counts{};
 
     friend bool operator==(const user&, const user&) = default;
 };

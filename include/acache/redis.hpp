@@ -4,6 +4,8 @@
 
 // What acache::redis has. One source file of the program includes <acache/redis/src.hpp> besides.
 
+#include <acache/redis/codec.hpp>
 #include <acache/redis/error.hpp>
+#include <acache/redis/key_codec.hpp>
 
 #endif
