@@ -231,6 +231,51 @@ provide_promtool() {
     note "$(command -v promtool || echo "not to be had here")"
 }
 
+# Redis, for the tests that start servers of their own, and are skipped without one. Debian's redis-tools has
+# the server's program too, under another name, and no service. Sets ACACHE_REDIS_SERVER.
+provide_redis() {
+    say "redis-server, from Debian's redis-tools package, and OpenSSL's headers"
+    if have_apt; then
+        install libssl-dev || note "no libssl-dev from apt: acache::redis is left out"
+        if [ -z "${ACACHE_REDIS_SERVER:-}" ] && ! have redis-server && install redis-tools; then
+            mkdir -p "$deps/redis" && ln -sf "$(command -v redis-check-rdb)" "$deps/redis/redis-server" &&
+                PATH=$PATH:$deps/redis
+        fi
+    fi
+    ACACHE_REDIS_SERVER=${ACACHE_REDIS_SERVER:-$(command -v redis-server)}
+    export ACACHE_REDIS_SERVER
+    note "${ACACHE_REDIS_SERVER:-not to be had here: its tests are skipped}"
+}
+
+# Valkey of a later release, with the libraries of that release, the loader among them, beside it. Sets
+# ACACHE_VALKEY_SERVER.
+provide_valkey() {
+    say "valkey-server, from Debian's $later_release, unpacked under build/deps"
+    local dir=$deps/valkey package program
+    program=${ACACHE_VALKEY_SERVER:-$(command -v valkey-server)}
+    if [ -z "$program" ] && { [ -e "$dir/done" ] || { have_apt && provide_later_lists; }; }; then
+        for package in valkey-tools libc6 libgcc-s1 libstdc++6 libatomic1 libjemalloc2 liblzf1 libssl3t64 zlib1g \
+            libsystemd0 libcap2 libgcrypt20 liblzma5 libzstd1 liblz4-1 libgpg-error0; do
+            [ -e "$dir/done" ] || unpack_package "$dir/$package" "$package" later_apt apt-get || break
+        done
+        valkey_wrapper "$dir" >"$dir/valkey-server" && chmod +x "$dir/valkey-server" &&
+            "$dir/valkey-server" --version >/dev/null && touch "$dir/done" && program=$dir/valkey-server
+    fi
+    ACACHE_VALKEY_SERVER=$program
+    export ACACHE_VALKEY_SERVER
+    note "${ACACHE_VALKEY_SERVER:-not to be had here: Redis alone is tested}"
+}
+
+# A script that runs what provide_valkey has unpacked in a folder.
+valkey_wrapper() {
+    local loader libraries
+    loader=$(find "$1" -name 'ld-linux*.so*' | head -n 1)
+    libraries=$(find "$1" -name '*.so*' -printf '%h\n' | sort -u | paste -s -d :)
+    [ -n "$loader" ] || return 1
+    printf '#!/bin/sh\nexec "%s" --argv0 valkey-server --library-path "%s" "%s" "$@"\n' \
+        "$loader" "$libraries" "$1/valkey-tools/usr/bin/valkey-check-rdb"
+}
+
 # Whether a clang has the sanitizers' runtimes, and its programs run here. Needs $deps.
 sanitizers_work() {
     local sanitizers
