@@ -10,6 +10,7 @@
 #include <acache/shared_backend.hpp>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/redis/connection.hpp>
 
 #include <cstdint>
 #include <memory>
@@ -57,11 +58,12 @@ public:
         cache_->link().add(cache_);
     }
     /// With a client of its own over this connection, which nobody else may use.
-    template <class Connection>
-        requires std::constructible_from<redis_client, Connection>
-    redis_backend(Connection&& connection, const redis_options& options, Codec codec = Codec(),
+    redis_backend(boost::redis::connection& connection, const redis_options& options, Codec codec = Codec(),
                   KeyCodec key_codec = KeyCodec())
-        : redis_backend(redis_client(std::forward<Connection>(connection)), options, std::move(codec),
+        : redis_backend(redis_client(connection), options, std::move(codec), std::move(key_codec)) {}
+    redis_backend(std::shared_ptr<boost::redis::connection> connection, const redis_options& options,
+                  Codec codec = Codec(), KeyCodec key_codec = KeyCodec())
+        : redis_backend(redis_client(std::move(connection)), options, std::move(codec),
                         std::move(key_codec)) {}
 
     redis_backend(redis_backend&&) noexcept = default;
