@@ -44,7 +44,7 @@ public:
     using found_entry = std::optional<entry<V>>;
 
     redis_cache(std::shared_ptr<redis_link> to, const redis_options& options, Codec codec, KeyCodec key_codec)
-        : redis_space(std::move(to), options.prefix, options.lease, options.max_queued_removals),
+        : redis_space(std::move(to), checked(options).prefix, options.lease, options.max_queued_removals),
           one_load_(options.one_load), max_payload_(options.max_payload), keys_(std::move(key_codec)),
           entries_(this->link().clock(), std::move(codec)) {}
 
@@ -256,6 +256,10 @@ public:
     }
 
 private:
+    [[nodiscard]] static const redis_options& checked(const redis_options& options) {
+        check_positive(options.lease, "redis_options::lease");
+        return options;
+    }
     [[nodiscard]] std::shared_ptr<redis_space> self() {
         return std::static_pointer_cast<redis_space>(this->shared_from_this());
     }
@@ -335,7 +339,8 @@ private:
     }
 
     [[nodiscard]] slot_content<V> content(const redis_node& node, std::string_view name) {
-        if (is_wrong_type(node)) {
+        const bool holds_nothing = !is_null(node) && !is_error(node) && node.value.empty();
+        if (is_wrong_type(node) || holds_nothing) {
             count(link().counters.bad_payloads);
             slot_content<V> result;
             result.blocks = true;

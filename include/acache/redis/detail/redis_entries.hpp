@@ -31,7 +31,7 @@ struct slot_content {
     bool leased = false;
     /// There is something that is neither a value of this key nor a lease.
     bool unreadable = false;
-    /// It is no string, and nothing can be stored in its place.
+    /// It is no string, or an empty one, and nothing can be stored in its place.
     bool blocks = false;
 };
 

@@ -52,6 +52,10 @@ public:
 
 private:
     void add(names& to, std::string_view name) {
+        if (content_.all != 0) {
+            content_.all = ++turn_;
+            return;
+        }
         to.insert_or_assign(std::string(name), ++turn_);
         if (content_.size() > limit_) {
             add_all();
