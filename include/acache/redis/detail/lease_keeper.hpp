@@ -4,7 +4,6 @@
 
 #include <acache/redis/detail/envelope.hpp>
 #include <acache/redis/detail/redis_link.hpp>
-#include <acache/redis/detail/redis_scripts.hpp>
 
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -114,7 +113,7 @@ private:
         space_.link().submit(
             [&](boost::redis::request& to) {
                 for (const auto& [header, key] : due) {
-                    to.push("EVAL", redis_scripts::renew, 1, space_.names().slot(key), header, ttl().count());
+                    space_.push_renewal(to, key, header, ttl());
                 }
                 return true;
             },

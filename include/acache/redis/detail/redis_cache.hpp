@@ -175,7 +175,7 @@ public:
         }
         const std::string bytes = encode_for(name, e, lease);
         const auto fill = [&](boost::redis::request& to, const slot_names& names) {
-            push_fill(to, names.slot(name), bytes, *lasts, lease);
+            push_fill(to, names, name, bytes, *lasts, lease);
         };
         const auto reply = co_await ask(fill);
         co_return filled(reply.nodes.at(0), name, lease);
@@ -202,7 +202,7 @@ public:
         }
         const auto fill = [&](boost::redis::request& to, const slot_names& at) {
             for (const std::size_t i : sent) {
-                push_fill(to, at.slot(names[i]), bytes[i], lasts[i], leases[i]);
+                push_fill(to, at, names[i], bytes[i], lasts[i], leases[i]);
             }
         };
         if (!sent.empty()) {
@@ -236,8 +236,8 @@ public:
 
     asio::awaitable<void> clear() {
         const std::string generation = fresh_generation();
-        const auto start_anew = [&](boost::redis::request& to, const slot_names& names) {
-            to.push("EVAL", redis_scripts::clear, 2, names.state(), names.clears(), generation);
+        const auto start_anew = [&](boost::redis::request& to, const slot_names&) {
+            push_clear(to, generation);
         };
         co_await carry_out(
             start_anew, [&](const redis_reply&) { cleared(generation); }, [&] { queue_clear(); });
@@ -311,12 +311,13 @@ private:
             to.push("SET", slot, bytes, "PX", lasts.count());
         }
     }
-    static void push_fill(boost::redis::request& to, std::string_view slot, std::string_view bytes,
-                          std::chrono::milliseconds lasts, const redis_lease& lease) {
+    void push_fill(boost::redis::request& to, const slot_names& names, const std::string& name,
+                   std::string_view bytes, std::chrono::milliseconds lasts, const redis_lease& lease) {
         if (lease) {
-            to.push("EVAL", redis_scripts::fill, 1, slot, lease.header(), bytes, lasts.count());
+            expect_echo(name, bytes.substr(0, slot_header_size));
+            to.push("EVAL", redis_scripts::fill, 1, names.slot(name), lease.header(), bytes, lasts.count());
         } else {
-            push_set(to, slot, bytes, lasts);
+            push_set(to, names.slot(name), bytes, lasts);
         }
     }
     /// What is in the slot, or else our marker from now on.

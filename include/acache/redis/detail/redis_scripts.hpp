@@ -27,16 +27,6 @@ if at[1] ~= run or not at[2] then
 end
 return {at[2], at[3]})";
 
-/// KEYS: state, mark of clears. ARGV: a generation that was never used. Returns n.
-inline constexpr std::string_view clear = R"(
-local n = redis.call('HINCRBY', KEYS[1], 'n', 1)
-local run = redis.call('HGET', KEYS[1], 'run') or ''
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'run', run, 'gen', ARGV[1], 'n', n)
-redis.call('SET', KEYS[2], '')
-redis.call('DEL', KEYS[2])
-return n)";
-
 /// KEYS: state, mark of the tag. ARGV: the tag. Returns n.
 inline constexpr std::string_view invalidate_tag = R"(
 local n = redis.call('HINCRBY', KEYS[1], 'n', 1)

@@ -4,6 +4,7 @@
 
 #include <acache/detail/context_watch.hpp>
 #include <acache/detail/tag_table.hpp>
+#include <acache/redis/detail/envelope.hpp>
 #include <acache/redis/detail/lease_keeper.hpp>
 #include <acache/redis/detail/redis_link.hpp>
 #include <acache/redis/detail/redis_scripts.hpp>
@@ -18,6 +19,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/redis/request.hpp>
 #include <boost/system/system_error.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -123,13 +125,41 @@ public:
         }
     }
 
+    // The server does not know whose doing it is what a script does, and so tells us of our own. Whether it
+    // was no more than that, the slot says. On the link's executor, as what pushes requests is.
+
+    /// A script is about to change the slot of a key, so that it begins like this.
+    void expect_echo(const std::string& key, std::string_view header) {
+        if (echoes_.size() == most_echoes) {
+            echoes_.clear(); // they are then taken for changes by others, which is only more work
+        }
+        echoes_.insert_or_assign(key, std::string(header));
+    }
+    void push_release(boost::redis::request& to, const std::string& key, const std::string& header) {
+        expect_echo(key, {});
+        to.push("EVAL", redis_scripts::release, 1, names_.slot(key), header);
+    }
+    void push_renewal(boost::redis::request& to, const std::string& key, const std::string& header,
+                      std::chrono::milliseconds ttl) {
+        expect_echo(key, header);
+        to.push("EVAL", redis_scripts::renew, 1, names_.slot(key), header, ttl.count());
+    }
+    /// The start of a generation, with no script: that is not told to us.
+    void push_clear(boost::redis::request& to, std::string_view generation) const {
+        to.push("MULTI");
+        to.push("HSET", names_.state(), "gen", generation);
+        to.push("SET", names_.clears(), "");
+        to.push("DEL", names_.clears());
+        to.push("EXEC");
+    }
+
     /// Takes a lease away that this process has put into the slot of a key.
     void give_back(const std::string& header, const std::string& key) {
         leases_.let_go(header);
         const auto self = std::static_pointer_cast<redis_space>(shared_from_this());
         link_->submit(
             [self, header, key](boost::redis::request& to) {
-                to.push("EVAL", redis_scripts::release, 1, self->names_.slot(key), header);
+                self->push_release(to, key, header);
                 return self->open_;
             },
             [self, key](error_code, const redis_reply&) { self->watches_.ring(key); });
@@ -154,6 +184,7 @@ public:
     void lost() noexcept override {
         coherence_.store(0, std::memory_order_release);
         open_ = false;
+        echoes_.clear();
         watches_.ring_all(); // nobody would tell them any more
         tell_lost();
     }
@@ -162,8 +193,7 @@ public:
         switch (names_.kind_of(name)) {
         case slot_names::kind::slot:
             if (const auto key = names_.key_of(name)) {
-                watches_.ring(*key);
-                key_changed(*key);
+                slot_changed(std::string(*key));
             }
             return;
         case slot_names::kind::tag:
@@ -201,6 +231,7 @@ private:
         const auto before = due_.load(std::memory_order_relaxed);
         change(queued_);
         const auto after = queued_.size();
+        turn_.store(queued_.turn(), std::memory_order_release);
         due_.store(after, std::memory_order_release);
         link_->counters.queued_removals.fetch_add(
             static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before), std::memory_order_relaxed);
@@ -215,7 +246,8 @@ private:
         });
     }
 
-    /// No removals are due; or else it is tried to carry them out.
+    /// Nothing that is asked now is answered before the removals that are due are carried out: there are
+    /// none, or they have been sent. Sends them if need be.
     bool is_good() {
         if (due_.load(std::memory_order_acquire) == 0) {
             return true;
@@ -223,7 +255,7 @@ private:
         if (open_ && !repairing_) {
             make_good();
         }
-        return false;
+        return repairing_ && sent_turn_ == turn_.load(std::memory_order_acquire);
     }
 
     /// What is found from now on is of another generation, or may be.
@@ -242,6 +274,37 @@ private:
         const bool is_other = names_.generation(reply.nodes[at + 1].value);
         learn(to_number(reply.nodes[at + 2].value));
         return is_other;
+    }
+
+    void slot_changed(const std::string& key) {
+        const auto expected = echoes_.find(key);
+        if (expected == echoes_.end()) {
+            watches_.ring(key);
+            key_changed(key);
+            return;
+        }
+        asio::post(link_->get_executor(), // nothing is sent in the midst of reading
+                   [self = weak(), key, header = std::move(expected->second)] {
+                       if (const auto living = self.lock()) {
+                           living->compare(key, header);
+                       }
+                   });
+        echoes_.erase(expected);
+    }
+    /// Whether somebody else has changed the slot too.
+    void compare(const std::string& key, const std::string& header) {
+        const auto self = weak().lock();
+        link_->submit(
+            [self, key](boost::redis::request& to) {
+                to.push("GETRANGE", self->names_.slot(key), 0, slot_header_size - 1);
+                return self->open_;
+            },
+            [self, key, header](error_code failure, const redis_reply& reply) {
+                if (failure || reply.nodes.at(0).value != header) {
+                    self->watches_.ring(key);
+                    self->key_changed(key);
+                }
+            });
     }
 
     /// Somebody has invalidated a tag or cleared all, or has taken the state away.
@@ -274,7 +337,10 @@ private:
     /// is done.
     void make_good() {
         auto kept = std::make_shared<removal_queue::content>();
-        change_queue([&](removal_queue& q) { *kept = q.due(); });
+        change_queue([&](removal_queue& q) {
+            *kept = q.due();
+            sent_turn_ = q.turn();
+        });
         repairing_ = true;
         const auto generation = fresh_generation();
         const auto self = weak().lock();
@@ -286,6 +352,8 @@ private:
             [self, kept, generation](error_code failure, const redis_reply& reply) {
                 self->repairing_ = false;
                 if (failure || std::ranges::any_of(reply.nodes, is_error)) {
+                    self->clears_.fetch_add(1,
+                                            std::memory_order_acq_rel); // what was asked since does not count
                     return;
                 }
                 self->change_queue([&](removal_queue& q) { q.done(*kept); });
@@ -301,7 +369,7 @@ private:
     void push_removals(boost::redis::request& to, const removal_queue::content& due,
                        std::string_view generation) {
         if (due.all != 0) {
-            to.push("EVAL", redis_scripts::clear, 2, names_.state(), names_.clears(), generation);
+            push_clear(to, generation);
         }
         for (const auto& [tag, turn] : due.tags) {
             to.push("EVAL", redis_scripts::invalidate_tag, 2, names_.state(), names_.tag(tag), tag);
@@ -318,12 +386,16 @@ private:
     std::atomic<std::uint64_t> coherence_ = 0;
     std::atomic<std::uint64_t> clears_ = 0;
     std::atomic<std::uint64_t> stamp_ = 0;
-    std::atomic<std::size_t> due_ = 0; // removals queued
+    std::atomic<std::size_t> due_ = 0;    // removals queued
+    std::atomic<std::uint64_t> turn_ = 0; // of the last one
 
     // Of the link's executor.
     slot_names names_;
+    static constexpr std::size_t most_echoes = 10'000;
+    boost::unordered_flat_map<std::string, std::string> echoes_; // what slots begin with that we have changed
     std::uint64_t openings_ = 0;
     bool open_ = false;
+    std::uint64_t sent_turn_ = 0; // of the last one that was sent
     bool repairing_ = false;
     bool reading_ = false;
     bool read_again_ = false;

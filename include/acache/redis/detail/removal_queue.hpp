@@ -41,6 +41,8 @@ public:
 
     [[nodiscard]] const content& due() const noexcept { return content_; }
     [[nodiscard]] std::size_t size() const noexcept { return content_.size(); }
+    /// Another one each time that something was added.
+    [[nodiscard]] std::uint64_t turn() const noexcept { return turn_; }
     /// That much has been carried out. What has come again meanwhile is still due.
     void done(const content& carried_out) {
         if (content_.all == carried_out.all) {
