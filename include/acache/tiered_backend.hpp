@@ -185,8 +185,8 @@ public:
     /// Look-ups with leases ask level 2 always: there are those who need it.
     template <class Lease>
         requires(leases && std::same_as<Lease, typename L2::lease>)
-    [[nodiscard]] awaitable<found> get(const K& key, Lease& lease, lease_mode mode) {
-        return detail::tier_get_leased(state_, key, lease, mode);
+    [[nodiscard]] awaitable<found> get(const K& key, Lease& given, lease_mode mode) {
+        return detail::tier_get_leased(state_, key, given, mode);
     }
     template <class Lease>
         requires(leases && std::same_as<Lease, typename L2::lease>)
@@ -195,8 +195,8 @@ public:
     }
     template <class Lease>
         requires(leases && std::same_as<Lease, typename L2::lease>)
-    [[nodiscard]] awaitable<bool> set(const K& key, entry<V> e, Lease& lease) {
-        return detail::tier_set(state_, key, std::move(e), lease);
+    [[nodiscard]] awaitable<bool> set(const K& key, entry<V> e, Lease& given) {
+        return detail::tier_set(state_, key, std::move(e), given);
     }
     template <class Lease>
         requires(std::same_as<Lease, typename L2::lease> && multi_set_backend<L2, K, V>)

@@ -16,6 +16,7 @@
 #include <boost/asio/query.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -256,7 +257,7 @@ asio::awaitable<void> tier_clear(std::shared_ptr<State> self) {
 
 /// `work` is that of level 2, which has begun to invalidate the tag.
 template <class State>
-asio::awaitable<void> tier_invalidate_tag(std::shared_ptr<State> self,
+asio::awaitable<void> tier_invalidate_tag([[maybe_unused]] std::shared_ptr<State> self,
                                           std::unique_ptr<clear_count::scope> pending,
                                           asio::awaitable<void> work) {
     const auto scope = std::move(pending);
