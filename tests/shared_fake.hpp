@@ -95,6 +95,8 @@ class fake {
         std::atomic<std::uint64_t> coherence = 1;
         std::uint64_t coherences = 1;
         std::atomic<bool> down = false;
+        std::map<K, std::uint64_t> own; // guarded by the server's mutex
+        std::atomic<std::uint64_t> heard = 0;
     };
 
 public:
@@ -138,7 +140,7 @@ public:
     }
     [[nodiscard]] awaitable<void> set(const K& key, entry<V> e) {
         return act<void>(state_, op::set,
-                         [key, e = std::move(e)](state& s) { s.to->write(key, e, s.in.get()); });
+                         [key, e = std::move(e)](state& s) { write(s, key, e); });
     }
     [[nodiscard]] awaitable<bool> set(const K& key, entry<V> e, lease& l) {
         return act<bool>(state_, op::set,
@@ -158,7 +160,7 @@ public:
     [[nodiscard]] awaitable<bool> erase(const K& key) {
         return act<bool>(state_, op::erase, [key](state& s) {
             const bool was = s.to->slots[key].value.has_value();
-            s.to->write(key, std::nullopt, s.in.get());
+            write(s, key, std::nullopt);
             return was;
         });
     }
@@ -167,6 +169,7 @@ public:
             ++s.to->number;
             for (auto& [key, slot] : s.to->slots) {
                 slot = {{}, {}, s.to->number, s.to->number};
+                s.own[key] = s.to->number;
             }
             s.to->tell(s.in.get(), {});
         });
@@ -217,6 +220,14 @@ public:
         return state_->in->messages.size();
     }
 
+    /// The number of the change that is being heard, or was last.
+    [[nodiscard]] std::uint64_t heard() const { return state_->heard; }
+    /// The number of the last write to the key by this client.
+    [[nodiscard]] std::uint64_t last_write(const K& key) const {
+        const std::lock_guard lock{state_->to->mutex};
+        return state_->own[key];
+    }
+
     /// What the server has, at once and uncounted.
     [[nodiscard]] found peek(const K& key) const {
         const std::lock_guard lock{state_->to->mutex};
@@ -256,11 +267,15 @@ private:
         }
         return result;
     }
+    static void write(state& s, const K& key, found value) {
+        s.to->write(key, std::move(value), s.in.get());
+        s.own[key] = s.to->number;
+    }
     static bool store(state& s, const K& key, const entry<V>& e, const lease& l) {
         if (l.version && *l.version != s.to->slots[key].version) {
             return false;
         }
-        s.to->write(key, e, s.in.get());
+        write(s, key, e);
         return true;
     }
 
@@ -276,6 +291,7 @@ private:
                 next = std::move(s.in->messages.front());
                 s.in->messages.pop_front();
             }
+            s.heard = next->number;
             const auto l = s.listener.lock();
             if (next->tag) {
                 s.tags.invalidate(*next->tag);

@@ -16,16 +16,18 @@
 
 namespace acache::detail {
 
-/// Lets operations on keys follow one another in the order in which they came, each of which may be on many
-/// keys. Keys are told apart by their hash alone: a collision makes two keys wait for each other, which is
-/// harmless. Thread-safe.
+/// Lets writes to keys follow one another in the order in which they came, each of which may be to many keys,
+/// and lets readers wait for those that came before. Keys are told apart by their hash alone: a collision
+/// makes two keys wait for each other, which is harmless. Thread-safe.
 class key_lines {
 public:
+    enum class role : std::uint8_t { writer, reader };
+
     /// A place in the line of each of these keys, taken at once and given up with the object.
     class place : private waiter {
     public:
-        place(key_lines& lines, std::vector<std::uint64_t> hashes)
-            : lines_(lines), hashes_(std::move(hashes)) {
+        place(key_lines& lines, std::vector<std::uint64_t> hashes, role as)
+            : lines_(lines), hashes_(std::move(hashes)), writes_(as == role::writer) {
             std::ranges::sort(hashes_);
             const auto doubles = std::ranges::unique(hashes_); // nobody is to wait for himself
             hashes_.erase(doubles.begin(), doubles.end());
@@ -48,14 +50,18 @@ public:
         friend class key_lines;
         key_lines& lines_;
         std::vector<std::uint64_t> hashes_;
+        const bool writes_;
         std::size_t blocked_ = 0; // the lines in which somebody is before it
     };
 
-    [[nodiscard]] bool idle() const noexcept { return places_.load(std::memory_order_acquire) == 0; }
-    [[nodiscard]] std::size_t size() const noexcept { return places_.load(std::memory_order_acquire); }
+    /// Writers, and whether there are none.
+    [[nodiscard]] std::size_t size() const noexcept { return writers_.load(std::memory_order_acquire); }
+    [[nodiscard]] bool idle() const noexcept { return size() == 0; }
+    /// Whether a writer is in the line of the key. Readers do not make it longer for each other.
     [[nodiscard]] bool busy(std::uint64_t hash) {
         const std::lock_guard lock{mutex_};
-        return lines_.contains(hash);
+        const auto line = lines_.find(hash);
+        return line != lines_.end() && std::ranges::any_of(line->second, &place::writes_);
     }
     /// The keys that have a line.
     [[nodiscard]] std::vector<std::uint64_t> busy() {
@@ -80,7 +86,7 @@ public:
 
 private:
     void enter(place& p) {
-        ++places_;
+        writers_ += p.writes_ ? 1 : 0;
         try {
             const std::lock_guard lock{mutex_};
             for (const auto hash : p.hashes_) {
@@ -103,7 +109,7 @@ private:
                 leave(p, hash, next);
             }
         }
-        --places_;
+        writers_ -= p.writes_ ? 1 : 0;
         next.resume_all({});
     }
 
@@ -126,7 +132,7 @@ private:
     wakeups wakeups_;
     std::unordered_map<std::uint64_t, std::deque<place*>> lines_;
     wait_list waiting_;
-    std::atomic<std::size_t> places_ = 0;
+    std::atomic<std::size_t> writers_ = 0;
 };
 
 } // namespace acache::detail

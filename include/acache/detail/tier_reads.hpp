@@ -32,7 +32,7 @@ template <class State>
 asio::awaitable<void> settle_keys(State& self, std::vector<std::uint64_t> hashes) {
     const asio::any_io_executor executor = co_await asio::this_coro::executor;
     self.watch(asio::query(executor, asio::execution::context));
-    key_lines::place place(self.pending, std::move(hashes));
+    key_lines::place place(self.pending, std::move(hashes), key_lines::role::reader);
     co_await place.come();
 }
 

@@ -58,7 +58,7 @@ asio::awaitable<bool> write_far(State& self, const typename State::K& key, entry
 /// come later.
 [[nodiscard]] inline std::unique_ptr<key_lines::place> take_place(key_lines& lines,
                                                                   std::vector<std::uint64_t> hashes) {
-    return std::make_unique<key_lines::place>(lines, std::move(hashes));
+    return std::make_unique<key_lines::place>(lines, std::move(hashes), key_lines::role::writer);
 }
 [[nodiscard]] inline std::unique_ptr<key_lines::place> take_place(key_lines& lines, std::uint64_t hash) {
     return take_place(lines, std::vector<std::uint64_t>(1, hash));
