@@ -139,8 +139,7 @@ public:
         });
     }
     [[nodiscard]] awaitable<void> set(const K& key, entry<V> e) {
-        return act<void>(state_, op::set,
-                         [key, e = std::move(e)](state& s) { write(s, key, e); });
+        return act<void>(state_, op::set, [key, e = std::move(e)](state& s) { write(s, key, e); });
     }
     [[nodiscard]] awaitable<bool> set(const K& key, entry<V> e, lease& l) {
         return act<bool>(state_, op::set,

@@ -711,7 +711,9 @@ TEST_CASE("writes in the background outlive the tier, and go with their context"
         p.release();
         CHECK(p.far.peek("a")->value == 2);
     }
-    SECTION("it does not") { SUCCEED("all is freed"); }
+    SECTION("it does not") {
+        SUCCEED("all is freed");
+    }
 }
 
 TEST_CASE("operations outlive the tier, and it may be moved") {

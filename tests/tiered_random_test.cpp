@@ -194,9 +194,10 @@ private:
     }
     /// No two writes of a key overlap, as in a cache.
     void begin_write(int key, std::optional<int> value, asio::awaitable<bool> work) {
-        const bool free = key < 0 ? writes_.empty() : std::ranges::none_of(writes_, [&](const write& w) {
-            return w.key == key || w.key < 0;
-        });
+        const bool free =
+            key < 0
+                ? writes_.empty()
+                : std::ranges::none_of(writes_, [&](const write& w) { return w.key == key || w.key < 0; });
         if (free) {
             writes_.push_back({key, value, {context.get_executor(), std::move(work)}});
         }

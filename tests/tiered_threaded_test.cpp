@@ -38,7 +38,9 @@ using near_type = acache::memory_backend<int, int>;
 using far_type = shared::fake<int, int>;
 using tier_type = acache::tiered_backend<near_type, far_type>;
 
-entry<int> made(int value) { return entry<int>(value, acache::coarse_clock::now()); }
+entry<int> made(int value) {
+    return entry<int>(value, acache::coarse_clock::now());
+}
 
 TEST_CASE("C28 herds on four threads make few reads of level 2, and all get the value") {
     asio::thread_pool pool(4);
@@ -70,9 +72,9 @@ TEST_CASE("C30 C31 on four threads nobody sees a version older than what was hea
     constexpr int keys = 4;
     asio::thread_pool pool(4);
     far_type far;
-    std::optional<tier_type> tier(std::in_place, near_type(1000), far,
-                                  acache::tiered_options{.await_writes = awaits,
-                                                         .max_stale_on_partition = 0s});
+    std::optional<tier_type> tier(
+        std::in_place, near_type(1000), far,
+        acache::tiered_options{.await_writes = awaits, .max_stale_on_partition = 0s});
     std::array<std::atomic<int>, keys> oldest{};
     std::atomic<int> stale = 0;
     std::atomic<int> reads = 0;

@@ -29,8 +29,8 @@ namespace acache {
 
 /// Options of a `tiered_backend`.
 struct tiered_options {
-    /// How long level 1 keeps an entry at most, whatever its own time. Positive. Such an entry takes a little
-    /// more memory there.
+    /// How long level 1 keeps an entry at most, whatever its own time. Positive. Entries of a memory
+    /// backend that are so bounded take more memory there than others, and a hit a third more time.
     std::optional<std::chrono::nanoseconds> ttl = std::nullopt;
     /// A write returns when level 2 has taken it. Else it returns when level 1 has it, and goes on in the
     /// background.
@@ -85,10 +85,10 @@ template <class B>
 /// level 2 can do beyond the concept of an asynchronous backend the tier can do too: `get_many`, leases,
 /// `set_many`, tags, and to tell of changes.
 ///
-/// **Coherence** (contract C28 to C31). Concurrent look-ups of one key make one request. A value read in level
-/// 2 is kept in level 1 only if since before the request nobody has written or removed the key, cleared or
-/// invalidated a tag of it, here or as level 2 has told, and it could tell all the while. A removal takes the
-/// key out of level 1 before and after it does of level 2. While changes go unheard, level 1 is served as
+/// **Coherence** (contract C28 to C31). Concurrent look-ups of one key make one request. A value read in
+/// level 2 is kept in level 1 only if since before the request nobody has written or removed the key, cleared
+/// or invalidated a tag of it, here or as level 2 has told, and it could tell all the while. A removal takes
+/// the key out of level 1 before and after it does of level 2. While changes go unheard, level 1 is served as
 /// `max_stale_on_partition` says, and gets what this process writes, but nothing that it reads; when they
 /// are heard again it is emptied. A level 2 that does not tell of changes is taken to be this process's own.
 ///
@@ -96,12 +96,12 @@ template <class B>
 /// removed is gone here, and a value that could not be written is here, unless somebody else has changed the
 /// key meanwhile or the caller was cancelled.
 ///
-/// **Writes in the background** (`await_writes = false`). Those of one key stay in order, and no later look-up
-/// here sees the key as it was before: what level 1 cannot answer waits for them. So do removals, which are
-/// always awaited. A `set` with a lease then says true; if level 2 finds that others have changed the key, it
-/// leaves level 1 again. They run on the executor of who wrote, past the end of the tier and of its cache,
-/// as long as level 2 and that executor's context live: run a context to its end before it goes. Failures are
-/// counted.
+/// **Writes in the background** (`await_writes = false`). Those of one key stay in order, and no later
+/// look-up here sees the key as it was before: what level 1 cannot answer waits for them. So do removals,
+/// which are always awaited. A `set` with a lease then says true; if level 2 finds that others have changed
+/// the key, it leaves level 1 again. They run on the executor of who wrote, past the end of the tier and of
+/// its cache, as long as level 2 and that executor's context live: run a context to its end before it goes.
+/// Failures are counted.
 ///
 /// **Threads, cancellation, lifetime.** Any thread may call any operation, and level 2 its listener. An
 /// operation has copies of its key and values; leases, and keys given with them, outlive it. A look-up that
@@ -200,8 +200,8 @@ public:
     }
     template <class Lease>
         requires(std::same_as<Lease, typename L2::lease> && multi_set_backend<L2, K, V>)
-    [[nodiscard]] awaitable<std::vector<bool>>
-    set_many(std::span<const K> keys, std::vector<found> entries, std::span<Lease> given) {
+    [[nodiscard]] awaitable<std::vector<bool>> set_many(std::span<const K> keys, std::vector<found> entries,
+                                                        std::span<Lease> given) {
         return detail::tier_set_many(state_, std::vector<K>(keys.begin(), keys.end()), std::move(entries),
                                      given);
     }
@@ -239,7 +239,11 @@ public:
     }
     [[nodiscard]] tiered_metrics level_metrics() const {
         const auto& c = state_->counts;
-        return {c.reads,  c.shared, c.fenced, state_->pending.size(), c.background_failures,
+        return {c.reads,
+                c.shared,
+                c.fenced,
+                state_->pending.size(),
+                c.background_failures,
                 state_->partitioned.lasts()};
     }
 

@@ -73,8 +73,7 @@ public:
     level_write& operator=(const level_write&) = delete;
     ~level_write() {
         if (!over_) {
-            const auto removed =
-                way_.settle_alone([this](bool) { return self_.near.erase(key_, hash_); });
+            const auto removed = way_.settle_alone([this](bool) { return self_.near.erase(key_, hash_); });
         }
     }
 

@@ -144,9 +144,7 @@ private:
         waiting.resume_all({});
     }
 
-    [[nodiscard]] shard& of(std::uint64_t hash) noexcept {
-        return shards_[hash * 0x9e3779b97f4a7c15 >> 60];
-    }
+    [[nodiscard]] shard& of(std::uint64_t hash) noexcept { return shards_[hash * 0x9e3779b97f4a7c15 >> 60]; }
 
     std::array<shard, 16> shards_;
 };

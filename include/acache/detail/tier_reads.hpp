@@ -99,9 +99,8 @@ asio::awaitable<typename State::found_type> tier_get(std::shared_ptr<State> self
 
 /// A read that others do not share, since it comes with a lease.
 template <class State, class Lease>
-asio::awaitable<typename State::found_type> tier_get_leased(std::shared_ptr<State> self,
-                                                            typename State::K key, Lease& lease,
-                                                            lease_mode mode) {
+asio::awaitable<typename State::found_type>
+tier_get_leased(std::shared_ptr<State> self, typename State::K key, Lease& lease, lease_mode mode) {
     const std::size_t hash = self->near.hash(key);
     level_fills::fill way(self->fills, hash);
     if (!self->pending.idle() && self->pending.busy(hash)) {

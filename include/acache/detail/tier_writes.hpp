@@ -92,17 +92,17 @@ asio::awaitable<void> write_behind(std::shared_ptr<State> self, std::unique_ptr<
 
 /// Stores an entry in both levels; whether level 2 has taken it.
 template <class State, class Lease>
-asio::awaitable<bool> tier_set(std::shared_ptr<State> self, typename State::K key,
-                               entry<typename State::V> e, Lease& lease) {
+asio::awaitable<bool> tier_set(std::shared_ptr<State> self, typename State::K key, entry<typename State::V> e,
+                               Lease& lease) {
     const std::size_t hash = self->near.hash(key);
     if (self->writes_behind()) {
         const asio::any_io_executor executor = co_await asio::this_coro::executor;
         auto place = take_place(self->pending, hash);
         self->put(key, hash, e);
-        asio::co_spawn(beyond_load(executor),
-                       write_behind(self, std::move(place), std::move(key), hash, std::move(e),
-                                    Lease(std::move(lease))),
-                       asio::detached);
+        asio::co_spawn(
+            beyond_load(executor),
+            write_behind(self, std::move(place), std::move(key), hash, std::move(e), Lease(std::move(lease))),
+            asio::detached);
         co_return true;
     }
     std::unique_ptr<key_lines::place> place;
@@ -166,10 +166,9 @@ asio::awaitable<void> write_many_behind(std::shared_ptr<State> self, std::unique
 
 /// Many entries in one operation; whether level 2 has taken each.
 template <class State, class Lease>
-asio::awaitable<std::vector<bool>> tier_set_many(std::shared_ptr<State> self,
-                                                 std::vector<typename State::K> keys,
-                                                 std::vector<typename State::found_type> entries,
-                                                 std::span<Lease> leases) {
+asio::awaitable<std::vector<bool>>
+tier_set_many(std::shared_ptr<State> self, std::vector<typename State::K> keys,
+              std::vector<typename State::found_type> entries, std::span<Lease> leases) {
     many_entries<State> all{std::move(keys), {}, std::move(entries)};
     std::vector<std::uint64_t> written;
     for (std::size_t i = 0; i != all.keys.size(); ++i) {
