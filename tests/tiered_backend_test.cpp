@@ -450,6 +450,8 @@ TEST_CASE("C31 a level 2 that was not open yet is as one that was lost") {
     tier_type tier(near_type(10), far, {.max_stale_on_partition = 0s});
     CHECK(steps.run(tier.get("a"))->value == 1);
     CHECK_FALSE(tier.try_get("a").known());
+    steps.run(tier.set("b", made(2)));
+    CHECK_FALSE(tier.try_get("b").known());
     far.restore();
     CHECK(steps.run(tier.get("a"))->value == 1);
     CHECK(tier.try_get("a").known());
