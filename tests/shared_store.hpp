@@ -279,7 +279,9 @@ public:
     [[nodiscard]] awaitable<std::vector<found>> get_many(std::span<const K> keys) {
         return plain_get_many(process_, {keys.begin(), keys.end()});
     }
-    [[nodiscard]] awaitable<void> set(const K& key, entry e) { return plain_set(process_, key, std::move(e)); }
+    [[nodiscard]] awaitable<void> set(const K& key, entry e) {
+        return plain_set(process_, key, std::move(e));
+    }
     [[nodiscard]] awaitable<bool> erase(const K& key) { return do_erase(process_, key); }
     [[nodiscard]] awaitable<void> clear() { return do_clear(process_); }
 
