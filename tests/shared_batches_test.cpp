@@ -27,6 +27,7 @@ struct batches {
     struct state {
         acache::testing::script gate;
         std::vector<std::vector<std::string>> sent;
+        bool stubborn = false;
     };
     std::shared_ptr<state> s = std::make_shared<state>();
 
@@ -37,6 +38,9 @@ struct batches {
                                                                  std::vector<std::string> keys) {
         s->sent.push_back(keys);
         const int base = static_cast<int>(s->sent.size()) * 100;
+        if (s->stubborn) {
+            co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        }
         co_await s->gate.begin(op::get_many);
         std::vector<std::optional<int>> values;
         for (const auto& key : keys) {
@@ -140,6 +144,18 @@ TEST_CASE("a batch that fails or is not stored lets others go on") {
         CHECK(waiting.done());
         CHECK(waiting_too.done());
         CHECK(c.second.src.starts() == 2);
+    }
+    SECTION("all callers leave, and it does not heed that") {
+        fn.s->stubborn = true;
+        auto again = c.call(c.first.cache->get_many_or_load(keys{"d"}, fn));
+        auto wants_it = c.call(c.second.load("d"));
+        again.leave();
+        c.settle();
+        CHECK(wants_it.done());
+        CHECK_FALSE(waiting.done());
+        fn.let_pass();
+        c.settle();
+        CHECK(c.stored("d") == wants_it.value());
     }
     SECTION("the store fails") {
         c.first.script.fail_next(op::set, std::runtime_error("no store"));

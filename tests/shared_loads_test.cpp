@@ -228,6 +228,35 @@ TEST_CASE("C10 a cache that waits for a lease can be closed") {
     CHECK(c.stored("a") == 101);
 }
 
+TEST_CASE("C05 C06 C32 a load that does not heed its cancellation keeps its lease from nobody") {
+    cluster c;
+    c.first.src.hold();
+    c.first.src.ignore_cancellation();
+    auto holding = c.call(c.first.load("a", {.load_timeout = 1s}));
+    auto waiting = c.call(c.second.load("a"));
+    REQUIRE(c.second.store.waiters() == 1);
+    SECTION("its time is over") {
+        manual_clock::advance(1s);
+        c.settle();
+        CHECK(holding.code() == errc::load_timeout);
+    }
+    SECTION("its callers have left") {
+        holding.leave();
+        c.settle();
+    }
+    SECTION("its cache is closed") {
+        auto closing = c.call(c.first.cache->close());
+        CHECK_FALSE(closing.done());
+    }
+    CHECK(c.first.src.parked() == 1);
+    CHECK(waiting.value() == 201);
+    CHECK(c.stored("a") == 201);
+    c.first.src.release_all();
+    c.settle();
+    CHECK(c.stored("a") == 201);
+    CHECK(c.first.cache->metrics().in_flight == 0);
+}
+
 TEST_CASE("C06 the load timeout holds for the wait too") {
     cluster c;
     c.first.src.hold();

@@ -2,7 +2,10 @@
 #ifndef ACACHE_DETAIL_BATCH_LEASES_HPP
 #define ACACHE_DETAIL_BATCH_LEASES_HPP
 
+#include <acache/detail/load_lease.hpp>
+
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -16,8 +19,6 @@ class batch_leases {
 public:
     using lease = typename State::lease_type;
 
-    template <class Keys>
-    static void keep(const Keys&, const Keys&) noexcept {}
     static void let_go() noexcept {}
     [[nodiscard]] lease& operator[](std::size_t) noexcept { return none_; }
 
@@ -33,12 +34,13 @@ public:
 
     /// To be looked with.
     [[nodiscard]] std::span<lease> make(std::size_t count) {
-        leases_ = std::vector<lease>(count);
-        return leases_;
+        auto& all = leases_.use();
+        all = std::vector<lease>(count);
+        return all;
     }
 
-    /// Of those for the keys `before`, the ones for the keys `now`, which are all among those. The others are
-    /// let go.
+    /// They have been looked with: of those for the keys `before`, the ones for the keys `now`, which are all
+    /// among those. The others are let go.
     void keep(const keys& before, const keys& now) {
         std::unordered_map<typename State::key_type, std::size_t, typename State::store_type::hasher,
                            typename State::store_type::key_equal>
@@ -46,20 +48,29 @@ public:
         for (std::size_t i = 0; i != before.size(); ++i) {
             places.emplace(before[i], i);
         }
+        auto& all = leases_.use();
         std::vector<lease> kept;
         kept.reserve(now.size());
         for (const auto& key : now) {
-            kept.push_back(std::move(leases_[places.at(key)]));
+            kept.push_back(std::move(all[places.at(key)]));
         }
-        leases_ = std::move(kept);
+        all = std::move(kept);
+        leases_.rest();
     }
-    void let_go() { leases_.clear(); }
+    void let_go() { leases_.let_go(); }
 
-    [[nodiscard]] lease& operator[](std::size_t key) noexcept { return leases_[key]; }
-    [[nodiscard]] std::span<lease> all() noexcept { return leases_; }
+    /// To store with; as good as none where the batch was cancelled, which then stores nothing.
+    [[nodiscard]] lease& operator[](std::size_t key) {
+        auto& all = leases_.use();
+        return key < all.size() ? all[key] : none_;
+    }
+    [[nodiscard]] std::span<lease> all() { return leases_.use(); }
+
+    [[nodiscard]] const auto& shared() const noexcept { return leases_.shared(); }
 
 private:
-    std::vector<lease> leases_;
+    load_lease<std::vector<lease>, true> leases_;
+    lease none_;
 };
 
 } // namespace acache::detail

@@ -89,6 +89,12 @@ public:
 
     static constexpr bool loads_only = false;
 
+    [[nodiscard]] auto lease() const
+        requires(State::leases)
+    {
+        return leases_.shared();
+    }
+
     asio::awaitable<void> operator()(job& j) {
         auto& self = static_cast<State&>(j.group());
         if constexpr (!State::synchronous) {

@@ -6,6 +6,7 @@
 #include <acache/detail/cache_state.hpp>
 #include <acache/detail/failed_load.hpp>
 #include <acache/detail/keys.hpp>
+#include <acache/detail/load_lease.hpp>
 #include <acache/detail/loader_context.hpp>
 #include <acache/detail/observation.hpp>
 #include <acache/detail/serving.hpp>
@@ -249,6 +250,12 @@ public:
         looked_up(static_cast<State&>(j.group()), *j.flights.front(), counter::misses);
     }
 
+    [[nodiscard]] auto lease() const
+        requires(State::leases)
+    {
+        return lease_.shared();
+    }
+
     asio::awaitable<void> operator()(job& j) {
         outcome result;
         if constexpr (State::synchronous) {
@@ -293,7 +300,7 @@ public:
             const auto fate = end(self, j, *flight, result.error);
             if (result.error) {
                 if (!fate.is_answer || !may_be_stored_) {
-                    let_go(); // before anybody tries again
+                    lease_.let_go(); // before anybody tries again
                     finish_failed(self, *flight, std::move(result), fate);
                     co_return;
                 }
@@ -301,16 +308,17 @@ public:
                 result.details = fate.details;
                 self.put_down(*flight, std::move(result));
                 const bool holds =
-                    co_await store_loaded(self, *flight, std::nullopt, false, mode_.renews, lease_);
-                let_go();
+                    co_await store_loaded(self, *flight, std::nullopt, false, mode_.renews, lease_.use());
+                lease_.let_go();
                 finish_failed_later(self, *flight, error, holds ? fate : failure_fate{});
                 co_return;
             }
             auto stamps = settle(self, result, took);
             auto fresh = make_entry(self, *result.value, stamps);
             self.put_down(*flight, std::move(result));
-            co_await store_loaded(self, *flight, std::move(fresh), stamps.keep_older, mode_.renews, lease_);
-            let_go();
+            co_await store_loaded(self, *flight, std::move(fresh), stamps.keep_older, mode_.renews,
+                                  lease_.use());
+            lease_.let_go();
             self.finish_loaded(*flight);
         }
     }
@@ -336,16 +344,15 @@ private:
     asio::awaitable<std::optional<entry<V>>> look_leased(State& self, typename State::flight_type& flight) {
         const auto mode = mode_.reads && !options_.max_age ? lease_mode::wait : lease_mode::go_on;
         self.begin_look(flight);
-        auto found = co_await read_leased(self, flight.key, lease_, mode);
+        auto& lease = lease_.use();
+        auto found = co_await read_leased(self, flight.key, lease, mode);
         if (self.end_look(flight, found.has_value())) {
-            let_go();
-            found = co_await read_leased(self, flight.key, lease_, mode);
+            lease = typename State::lease_type();
+            found = co_await read_leased(self, flight.key, lease, mode);
         }
+        lease_.rest();
         co_return found;
     }
-
-    /// The load will not store any more.
-    void let_go() { lease_ = typename State::lease_type(); }
 
     /// A renewal of what was found here may find that somebody else has done it.
     [[nodiscard]] bool is_renewed(State& self, const entry<V>& found) const {
@@ -436,8 +443,7 @@ private:
     lookup_tally<State> tally_;
     [[no_unique_address]] load_report<State> report_;
     [[no_unique_address]] context context_;
-    /// From the look at what is stored until it is stored, or not to be.
-    [[no_unique_address]] typename State::lease_type lease_;
+    [[no_unique_address]] load_lease<typename State::lease_type, State::leases> lease_;
     /// An asynchronous backend may have something under the key.
     bool may_be_stored_ = !mode_.reads;
     typename State::timer_clock::time_point begun_{};
