@@ -118,13 +118,17 @@ public:
           backoff(options.refresh_backoff, options.refresh_backoff_max),
           failures(options.capacity == unbounded ? cache_options{}.capacity : options.capacity),
           store_(heard(std::move(backend))), name_(options.name), keeps_(keeps),
-          anchor_(state_anchor::take(this)) {
+          anchor_(state_anchor::take(this)) {}
+    ~cache_state() override { anchor_.give_back(); }
+
+    /// To be called once and first, but when a shared pointer has the state.
+    void listen() {
         if constexpr (hears_of_changes) {
-            listener_ = std::make_shared<change_fence<cache_state>>(*this);
+            auto self = std::static_pointer_cast<cache_state>(this->shared_from_this());
+            listener_ = std::make_shared<change_fence<cache_state>>(std::move(self));
             store_.backend().listen(std::weak_ptr<change_listener<K>>(listener_));
         }
     }
-    ~cache_state() override { anchor_.give_back(); }
 
     [[nodiscard]] state_ref<cache_state> ref() const noexcept { return state_ref<cache_state>(anchor_); }
     [[nodiscard]] const std::string& name() const noexcept { return name_; }

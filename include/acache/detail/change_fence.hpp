@@ -2,10 +2,10 @@
 #ifndef ACACHE_DETAIL_CHANGE_FENCE_HPP
 #define ACACHE_DETAIL_CHANGE_FENCE_HPP
 
-#include <acache/detail/state_ref.hpp>
 #include <acache/shared_backend.hpp>
 
 #include <memory>
+#include <utility>
 
 namespace acache::detail {
 
@@ -16,11 +16,11 @@ class change_fence final : public change_listener<typename State::key_type> {
     using K = typename State::key_type;
 
 public:
-    explicit change_fence(State& state) noexcept : state_(state.ref()) {}
+    explicit change_fence(std::weak_ptr<State> state) noexcept : state_(std::move(state)) {}
 
     // Where a key cannot be hashed or compared, it may be any: all are fenced.
     void changed(const K& key) noexcept override {
-        if (const auto state = state_.try_lock()) {
+        if (const auto state = state_.lock()) {
             try {
                 state->changed(key);
             } catch (...) {
@@ -31,14 +31,14 @@ public:
     /// What is stored may be served until it is heard of again; that is the backend's business.
     void lost() noexcept override {}
     void all_changed() noexcept override {
-        if (const auto state = state_.try_lock()) {
+        if (const auto state = state_.lock()) {
             state->fence_all();
         }
     }
 
 private:
     /// The backend may call while the cache is being destroyed by another thread.
-    const state_ref<State> state_;
+    const std::weak_ptr<State> state_;
 };
 
 } // namespace acache::detail

@@ -76,17 +76,15 @@ public:
 
     /// The state, kept alive. Throws `errc::closed` where it is no more.
     [[nodiscard]] std::shared_ptr<State> lock() const {
-        auto result = try_lock();
+        const read_section reading;
+        std::shared_ptr<State> result;
+        if (State* state = find()) {
+            result = std::static_pointer_cast<State>(state->weak_from_this().lock());
+        }
         if (!result) {
             throw boost::system::system_error(errc::closed);
         }
         return result;
-    }
-    /// The same, but null.
-    [[nodiscard]] std::shared_ptr<State> try_lock() const {
-        const read_section reading;
-        State* const state = find();
-        return state == nullptr ? nullptr : std::static_pointer_cast<State>(state->weak_from_this().lock());
     }
 
 private:
