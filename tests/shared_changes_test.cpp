@@ -3,6 +3,8 @@
 
 #include <acache/load_context.hpp>
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -158,6 +160,9 @@ TEST_CASE("C11 expire fences the loads of the other process") {
     c.first.src.hold();
     auto loading = c.call(c.first.load("a"));
     c.first.store.go_deaf();
+    if (GENERATE(false, true)) {
+        c.second.store.never_take_over();
+    }
     CHECK_FALSE(c.call(c.second.cache->expire("a")).value());
     CHECK_FALSE(c.server->leased("a"));
     c.first.src.release_all();

@@ -31,6 +31,13 @@ namespace {
 
 namespace asio = boost::asio;
 
+/// Lets others run.
+asio::awaitable<void> hop(int times) {
+    for (; times != 0; --times) {
+        co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+    }
+}
+
 /// What handles of a backend have in common: entries, each with a number that no other write has, and who is
 /// to be told.
 struct store {
@@ -104,10 +111,10 @@ public:
         co_return;
     }
     awaitable<found> get(const int& key, lease& l, acache::lease_mode) {
-        co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
-        const std::lock_guard lock{store_->mutex};
-        l.saw = store_->slots[key].id;
-        co_return store_->slots[key].value;
+        co_await hop(1);
+        found result = look(key, l);
+        co_await hop(4);
+        co_return result;
     }
     awaitable<bool> set(const int& key, acache::entry<int> e, lease& l) {
         const std::lock_guard lock{store_->mutex};
@@ -133,6 +140,12 @@ public:
     [[nodiscard]] std::uint64_t coherence() const { return 1; }
 
 private:
+    found look(int key, lease& l) {
+        const std::lock_guard lock{store_->mutex};
+        l.saw = store_->slots[key].id;
+        return store_->slots[key].value;
+    }
+
     std::shared_ptr<store> store_;
 };
 
@@ -180,30 +193,33 @@ TEST_CASE("C10 C11 changes may be told while the cache is used, closed and destr
 }
 
 TEST_CASE("C14 what a get brings is never older than a change that was told before it") {
-    // The source counts up, and a change is told after each step: who then asks has to get that step or a
-    // later one, by whichever flight.
+    // The source counts up, and after each step somebody else writes that or removes what is stored: who then
+    // asks has to get that step or a later one, by whichever flight.
     const auto shared = std::make_shared<store>();
     asio::thread_pool pool(2);
     acache::async_cache<int, int, handle> cache(pool, handle(shared));
     std::atomic<int> truth = 0;
     const auto load = [&truth](const int&) -> asio::awaitable<int> {
         const int now = truth;
-        co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+        co_await hop(8);
         co_return now;
     };
     std::atomic<bool> over = false;
     std::vector<std::thread> askers;
     std::atomic<int> older = 0;
     for (int t = 0; t != 2; ++t) {
-        askers.emplace_back([&] {
+        askers.emplace_back([&, refreshes = t == 0] {
             while (!over) {
-                (void)asio::co_spawn(pool, cache.get_or_load(0, load), asio::use_future).get();
+                (void)asio::co_spawn(pool, refreshes ? cache.refresh(0, load) : cache.get_or_load(0, load),
+                                     asio::use_future)
+                    .get();
             }
         });
     }
     for (int i = 0; i != 2000; ++i) {
         const int now = ++truth;
-        shared->change(0, std::nullopt);
+        shared->change(0, i % 2 == 0 ? std::nullopt
+                                     : store::found(acache::entry<int>(now, acache::coarse_clock::now())));
         older += asio::co_spawn(pool, cache.get_or_load(0, load), asio::use_future).get() < now ? 1 : 0;
     }
     over = true;

@@ -257,6 +257,30 @@ TEST_CASE("C05 C06 C32 a load that does not heed its cancellation keeps its leas
     CHECK(c.first.cache->metrics().in_flight == 0);
 }
 
+TEST_CASE("C32 a lease does not wait for those who waited for its load") {
+    cluster c;
+    asio::io_context elsewhere; // which nobody runs now
+    stepper there(elsewhere);
+    SECTION("the load has failed") {
+        c.first.src.fail_next(std::runtime_error("no source"));
+        const caller<int> slow(elsewhere.get_executor(), c.first.load("a"));
+        there.run_until_idle();
+        c.settle();
+        CHECK_FALSE(slow.done());
+    }
+    SECTION("it was cancelled on its way to the loader") {
+        c.first.script.hold_answers(op::get);
+        const caller<int> slow(elsewhere.get_executor(), c.first.load("a"));
+        there.run_until_idle();
+        c.settle();
+        REQUIRE(c.server->leased("a"));
+        c.first.cache.reset();
+        c.settle();
+        CHECK_FALSE(slow.done());
+    }
+    CHECK_FALSE(c.server->leased("a"));
+}
+
 TEST_CASE("C06 the load timeout holds for the wait too") {
     cluster c;
     c.first.src.hold();
@@ -304,6 +328,49 @@ TEST_CASE("C14 what a look has found is for nobody who came after a change") {
         CHECK(joined.value() == 2);
     }
     CHECK(c.first.src.starts() == 0);
+}
+
+TEST_CASE("a change fences no load that has not looked yet") {
+    cluster c({.max_concurrent_loads = 1});
+    c.first.src.hold();
+    auto other = c.call(c.first.load("b"));
+    auto before = c.call(c.first.load("a"));
+    c.server->write("a", made_now(7));
+    auto after = c.call(c.first.load("a"));
+    CHECK(c.first.cache->metrics().in_flight == 2);
+    SECTION("it finds what was written, and does not look again") {
+        c.first.src.release_all();
+        c.settle();
+        CHECK(before.value() == 7);
+        CHECK(after.value() == 7);
+        CHECK(c.first.script.calls(op::get) == 2);
+    }
+    SECTION("it loads") {
+        c.server->remove("a", nullptr);
+        c.first.src.let_pass();
+        c.first.src.release_all();
+        c.settle();
+        CHECK(before.value() == 102);
+        CHECK(after.value() == 102);
+        CHECK(c.stored("a") == 102);
+    }
+}
+
+TEST_CASE("C13 a load whose time is over while its value is being stored keeps its lease until then") {
+    cluster c({.load_timeout = 1s});
+    c.first.script.hold(op::set);
+    c.first.store.ignore_cancellation();
+    auto storing = c.call(c.first.load("a"));
+    REQUIRE(c.first.script.parked(op::set) == 1);
+    c.first.store.go_deaf();
+    REQUIRE(c.call(c.second.cache->set("a", 7)).done());
+    manual_clock::advance(1s);
+    c.settle();
+    CHECK(storing.value() == 101);
+    c.first.script.let_pass(op::set);
+    c.first.script.release_all();
+    c.settle();
+    CHECK(c.stored("a") == 7);
 }
 
 TEST_CASE("C14 a value that was found and is not good enough is not stored over by a fenced flight") {

@@ -207,6 +207,8 @@ class store_client {
         std::map<K, entry> near;
         acache::detail::tag_table tags;
         bool deaf = false;
+        bool takes_over = true;
+        bool stubborn = false;
         std::vector<std::function<void()>> unheard;
     };
     using process_ptr = std::shared_ptr<process>;
@@ -265,6 +267,10 @@ public:
             notice();
         }
     }
+    /// From now on `go_on` leaves the mark of another one's lease where it is.
+    void never_take_over() { process_->takes_over = false; }
+    /// From now on writes with a lease are not cancelled.
+    void ignore_cancellation() { process_->stubborn = true; }
     /// Look-ups that wait for somebody's lease.
     [[nodiscard]] std::size_t waiters() const { return process_->waiters.size(); }
 
@@ -360,7 +366,7 @@ private:
         l.began_ = p->at->invalidations();
         result = read(*p, key);
         const auto* s = p->at->find(key);
-        if (s != nullptr && s->value) {
+        if (s != nullptr && (s->value || (mode == acache::lease_mode::go_on && !p->takes_over))) {
             l.saw_ = s->is;
         } else if (s == nullptr || mode == acache::lease_mode::go_on) {
             l.saw_ = p->at->put(key, slot{}, p.get());
@@ -431,6 +437,9 @@ private:
         co_return result;
     }
     static awaitable<bool> leased_set(process_ptr p, K key, entry e, lease& l) {
+        if (p->stubborn) {
+            co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+        }
         co_await p->script.begin(op::set);
         const bool stored = write(p, key, e, l);
         co_await p->script.end(op::set);
