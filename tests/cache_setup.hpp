@@ -85,7 +85,8 @@ private:
     std::shared_ptr<end> end_ = std::make_shared<end>();
 };
 
-/// A loader that counts: the n-th load it starts brings n. Loads park while it is held. A handle.
+/// A loader that counts: the n-th load it starts brings n, or so much more than `start_at` says. Loads park
+/// while it is held. A handle.
 class source {
 public:
     source() = default;
@@ -101,6 +102,7 @@ public:
     void fail_next(E failure) const {
         gate().fail_next(op::get, std::move(failure));
     }
+    void start_at(int base) const { state_->base = base; }
     /// Loads begun from now on do not end when they are cancelled.
     void ignore_cancellation() const { state_->stubborn = true; }
 
@@ -113,6 +115,7 @@ private:
     struct state {
         acache::testing::script gate;
         std::map<std::string, int> per_key;
+        int base = 0;
         int starts = 0;
         int given_up = 0;
         bool stubborn = false;
@@ -137,7 +140,7 @@ private:
         }
         co_await s->gate.begin(op::get);
         t.finished = true;
-        co_return number;
+        co_return s->base + number;
     }
 
     std::shared_ptr<state> state_ = std::make_shared<state>();

@@ -114,7 +114,9 @@ public:
     template <detail::executor_or_context Where, std::same_as<Backend> B>
     async_cache(Where&& where, B backend, cache_options options, Observer observer)
         : state_(std::make_shared<state>(detail::to_executor(where), std::move(backend), options,
-                                         state::default_shards, true, std::move(observer))) {}
+                                         state::default_shards, true, std::move(observer))) {
+        state_->listen();
+    }
 
     async_cache(async_cache&&) noexcept = default;
     async_cache& operator=(async_cache&& other) noexcept {

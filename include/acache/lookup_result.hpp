@@ -30,9 +30,10 @@ struct lookup_result {
     /// Since the value was made.
     std::chrono::nanoseconds age;
     /// Where it was found: "memory" for what a `memory_backend` had, fresh or stale; for other backends the
-    /// `tier_name` of the class, or "backend" where it has none; "source" for what a loader has brought, this
-    /// caller's or the one that it joined. Somebody who joined a load that found the value in the backend
-    /// gets the backend's. For ever valid.
+    /// `tier_name` of the class, or "backend" where it has none, but for what was told without suspending its
+    /// `local_tier_name`, if it has one; "source" for what a loader has brought, this caller's or the one
+    /// that it joined. Somebody who joined a load that found the value in the backend gets the backend's. For
+    /// ever valid.
     std::string_view tier;
 };
 

@@ -23,7 +23,8 @@ namespace acache {
 // this one. Each stands alone; Redis has all of them.
 
 /// Hears of what others do to a backend. Called from any thread, one call at a time, with no lock of the
-/// backend's held; what is called must not throw.
+/// backend's held; what is called must not throw. The cache, and with it this handle of the backend, may be
+/// destroyed in a call: who calls keeps alive what he needs after it.
 template <class K>
 class change_listener {
 public:
@@ -49,14 +50,16 @@ concept notifying_backend = requires(B& b, const B& c, std::weak_ptr<change_list
 /// What a reader with a load of its own does where somebody else has said that he loads the key.
 enum class lease_mode : std::uint8_t {
     wait, ///< waits for what that load brings, as long as its holder lives
-    go_on ///< loads too
+    go_on ///< loads too, and takes the lease over: the other one stores no more
 };
 
 /// Capability: a lease, which makes loads safe against what others write meanwhile (Nishtala et al., "Scaling
 /// Memcache at Facebook", NSDI 2013). `get` with a lease gives what is stored, and the lease remembers what
 /// that was; where there is nothing it says so to others, who may wait. `set` with that lease stores only if
 /// nobody has written or removed the key since, and says whether it did. A lease that is destroyed or used
-/// up lets those who wait for it go on. Default-constructed it is none: `set` with it stores in any case.
+/// up lets those who wait for it go on. Default-constructed it is none: `set` with it stores in any case. But
+/// one that was given to a `get` that threw has seen nothing: `set` with that stores nothing that others
+/// could see, at most in what is this process's own. Any thread may destroy a lease.
 template <class B, class K, class V>
 concept leasing_backend =
     asynchronous_backend<B, K, V> && std::default_initializable<typename B::lease> &&

@@ -3,6 +3,7 @@
 #define ACACHE_DETAIL_BATCH_LOAD_HPP
 
 #include <acache/detail/batch.hpp>
+#include <acache/detail/batch_leases.hpp>
 #include <acache/detail/cache_read.hpp>
 #include <acache/detail/cache_state.hpp>
 #include <acache/detail/failed_load.hpp>
@@ -10,7 +11,9 @@
 #include <acache/detail/observation.hpp>
 #include <acache/detail/serving.hpp>
 #include <acache/detail/single_load.hpp>
+#include <acache/detail/write_turns.hpp>
 #include <acache/observer.hpp>
+#include <acache/shared_backend.hpp>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -19,8 +22,10 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -84,17 +89,23 @@ public:
 
     static constexpr bool loads_only = false;
 
+    [[nodiscard]] auto lease() const
+        requires(State::leases)
+    {
+        return leases_.shared();
+    }
+
     asio::awaitable<void> operator()(job& j) {
         auto& self = static_cast<State&>(j.group());
         if constexpr (!State::synchronous) {
             keep_wanted(self, j, true);
-            tally_->keep(count_flights([](const auto* f) { return !f->counted; }));
+            tally_->keep(count_flights(is_uncounted));
             tell_unwanted(self, j);
             if (!flights_.empty()) {
                 co_await take_stored(self, j);
             }
         }
-        keep_wanted(self, j);
+        keep_wanted_leases(self, j);
         if (flights_.empty()) {
             co_return;
         }
@@ -136,7 +147,7 @@ public:
                 tell_unwanted(self, j);
             }
             for (const auto* flight : flights_) {
-                if (!flight->counted) {
+                if (is_uncounted(flight)) {
                     self.template tell<events::miss>(flight->key);
                 }
             }
@@ -149,6 +160,12 @@ private:
         std::exception_ptr error;
         failure_fate fate;
     };
+
+    /// The look-up that the flight was made for, if any, is still to be counted.
+    [[nodiscard]] static bool is_uncounted(const typename State::flight_type* flight) noexcept {
+        return !flight->counted && !flight->renews;
+    }
+
     /// Of the job's flights those that are not among `flights_`, which are in the same order.
     void tell_unwanted(State& self, const job& j) const noexcept {
         if constexpr (State::template observes<events::miss>) {
@@ -156,7 +173,7 @@ private:
             for (const auto& f : j.flights) {
                 if (next != flights_.end() && *next == f.get()) {
                     ++next;
-                } else if (!f->counted && !f->renews) {
+                } else if (is_uncounted(f.get())) {
                     self.template tell<events::miss>(f->key);
                 }
             }
@@ -191,7 +208,8 @@ private:
     }
 
     // Two flights have one key where the first was fenced before the batch was sent: they share a place in
-    // it. With `lookups`, only those flights that are not of renewals, for which nothing is read.
+    // it. With `lookups`, only those flights for which the backend is read: not of renewals, unless they are
+    // to have leases.
     void keep_wanted(State& self, job& j, bool lookups = false) {
         const bool all = State::untouched(j);
         const bool fenced = State::any_fenced(j);
@@ -204,7 +222,7 @@ private:
                            typename State::store_type::key_equal>
             seen;
         for (const auto& f : j.flights) {
-            if ((lookups && f->renews) || (!all && !self.wanted(*f))) {
+            if ((lookups && f->renews && !State::leases) || (!all && !self.wanted(*f))) {
                 continue;
             }
             std::size_t place = keys_.size();
@@ -219,6 +237,17 @@ private:
         }
     }
 
+    /// Of those that were looked for.
+    void keep_wanted_leases(State& self, job& j) {
+        if constexpr (State::leases) {
+            const std::vector<K> looked_for = std::move(keys_);
+            keep_wanted(self, j);
+            leases_.keep(looked_for, keys_);
+        } else {
+            keep_wanted(self, j);
+        }
+    }
+
     /// The place among the keys, and the results, of the `i`-th flight's.
     [[nodiscard]] std::size_t place(std::size_t i) const noexcept { return places_.empty() ? i : places_[i]; }
 
@@ -230,9 +259,15 @@ private:
                 co_await wait_for_erasures(self, flight->hash);
             }
         }
-        auto found = co_await read_any_of(self, keys_);
+        auto found = co_await look(self);
         for (std::size_t i = 0; i != flights_.size(); ++i) {
             const auto& entry = found[place(i)];
+            if (flights_[i]->renews) {
+                if (entry && renewed_meanwhile(self, *entry, flights_[i]->early)) {
+                    finish_found(self, *flights_[i], *entry);
+                }
+                continue;
+            }
             auto as = entry ? use(self, j, *flights_[i], *entry) : counter::misses;
             if (as == counter::misses) {
                 as = end_by_memory(self, *flights_[i], options_).value_or(as);
@@ -241,6 +276,14 @@ private:
                 tally_->settle(as);
                 self.tell_look_up(as, flights_[i]->key);
             }
+        }
+    }
+
+    [[nodiscard]] auto look(State& self) {
+        if constexpr (State::leases) {
+            return read_leased_of(self, keys_, leases_.make(keys_.size()));
+        } else {
+            return read_any_of(self, keys_);
         }
     }
 
@@ -281,6 +324,7 @@ private:
     void fail(State& self, job& j, const std::exception_ptr& failure,
               typename State::timer_clock::time_point begun) {
         tell_ended(self, self.count_load(j, begun, keys_.size()), [&](std::size_t) { return failure; });
+        leases_.let_go(); // before anybody tries again
         for (auto* flight : flights_) {
             const auto fate = note_end(self, j, *flight, failure, options_, true);
             typename State::outcome_type outcome;
@@ -348,25 +392,72 @@ private:
             }
             self.put_down(*flights_[i], std::move(outcome));
         }
-        for (std::size_t i = 0; i != flights_.size(); ++i) {
-            if (entries[i]) {
-                (void)co_await store_loaded(self, *flights_[i], std::move(entries[i]), true,
-                                            renewed(*flights_[i]));
+        if constexpr (multi_set_backend<typename State::backend_type, K, V>) {
+            co_await store_together(self, std::move(entries));
+        } else {
+            for (std::size_t i = 0; i != flights_.size(); ++i) {
+                if (entries[i]) {
+                    (void)co_await store_loaded(self, *flights_[i], std::move(entries[i]), true,
+                                                renewed(*flights_[i]), leases_[place(i)]);
+                }
             }
         }
         for (auto& f : failures) {
             auto& flight = *flights_[f.at];
             if (f.fate.is_answer && flight.older) { // what the backend had
-                const bool holds = co_await store_loaded(self, flight, std::nullopt, false, renewed(flight));
+                const bool holds = co_await store_loaded(self, flight, std::nullopt, false, renewed(flight),
+                                                         leases_[place(f.at)]);
                 f.fate = holds ? f.fate : failure_fate{};
             }
         }
+        leases_.let_go();
         for (const auto& f : failures) {
             finish_failed_later(self, *flights_[f.at], f.error, f.fate);
         }
         for (auto* flight : flights_) {
             self.finish_loaded(*flight);
         }
+    }
+
+    /// As `store_loaded`, in one operation. It has the turns of all keys at once, which it takes in the order
+    /// of their hashes, so that two batches never wait for each other.
+    asio::awaitable<void> store_together(State& self, std::vector<std::optional<entry<V>>> fresh) {
+        std::set<std::size_t> hashes;
+        for (std::size_t i = 0; i != fresh.size(); ++i) {
+            if (fresh[i] && self.joinable(*flights_[i])) {
+                hashes.insert(flights_[i]->hash);
+            }
+        }
+        std::exception_ptr failure;
+        try {
+            std::list<write_turns::turn> turns;
+            for (const std::size_t hash : hashes) {
+                auto& turn = turns.emplace_back(self.stored().turns, hash);
+                if (!turn.try_take()) {
+                    co_await turn.come();
+                }
+            }
+            std::vector<std::optional<entry<V>>> entries(keys_.size());
+            bool any = false;
+            for (std::size_t i = 0; i != fresh.size(); ++i) {
+                if (fresh[i] && self.joinable(*flights_[i])) {
+                    entries[place(i)] = std::move(fresh[i]);
+                    any = true;
+                }
+            }
+            if (any) {
+                const auto stored = co_await self.stored().backend().set_many(
+                    std::span<const K>(keys_), std::move(entries), leases_.all());
+                for (std::size_t i = 0; i != stored.size(); ++i) {
+                    if (stored[i]) {
+                        self.template tell<events::stored>(keys_[i]);
+                    }
+                }
+            }
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        count_backend_failure(self, failure, co_await asio::this_coro::cancellation_state);
     }
 
     /// The outcome of the `i`-th flight, and where it is an error, what becomes of that.
@@ -401,6 +492,7 @@ private:
     [[no_unique_address]] load_report<State> report_;
     std::vector<typename State::flight_type*> flights_; // the job's
     std::vector<K> keys_;
+    [[no_unique_address]] batch_leases<State> leases_;
     std::vector<std::size_t> places_; // of each flight's key; empty where they are all in their order
 };
 

@@ -102,7 +102,7 @@ public:
     }
     void joined() {
         joined_ = true;
-        seen_ = self_->tags.now();
+        seen_ = self_->tags().now();
         count(counter::coalesced);
     }
     void launch(flight_type&) { batch_->launch(); }

@@ -18,9 +18,11 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -28,14 +30,24 @@
 
 namespace acache::detail {
 
+/// Where a value was: at its source, or in the backend, whoever looked; told by that without suspending, or
+/// not.
+enum class found_in : std::uint8_t { source, backend, local };
+
 /// What `lookup_result` tells, in less space: that of a wrapped call would be in the frame of each caller.
 template <class V>
 struct found_value {
     V value;
     lookup_source source;
-    /// Of the backend, whoever looked.
-    bool stored;
+    found_in where;
     std::chrono::nanoseconds age;
+
+    template <class State>
+    [[nodiscard]] std::string_view tier() const noexcept {
+        return where == found_in::source  ? source_tier
+               : where == found_in::local ? State::local_tier
+                                          : State::tier;
+    }
 };
 
 /// What a caller with a loader of its own asks of the flights.
@@ -63,7 +75,7 @@ public:
         if (mode_.replaces) {
             return false;
         }
-        auto there = stored_here(self_, query_, hash_, flight);
+        auto there = stored_here(self_, query_, hash_, flight, &local_);
         // Near its end it would have been a hit, but for the draw.
         constexpr bool drawn = State::store_type::answers_locally;
         const auto use = there ? serve(self_, *there, hash_, options_, drawn, mode_.serves_stale) : serving{};
@@ -98,11 +110,12 @@ public:
                                                mode, lookup_tally<State>(self_, mode.counts && !joined_)));
         flight->listener = std::move(listener_);
         flight->renews = mode.renews.has_value();
+        flight->looking = State::leases;
         return flight;
     }
 
     void joined() {
-        seen_ = self_.tags.now();
+        seen_ = self_.tags().now();
         if (!std::exchange(joined_, true)) {
             count(counter::coalesced);
         }
@@ -114,16 +127,18 @@ public:
         using enum lookup_source;
         V brought = value(flight);
         if (found_) {
-            return {std::move(brought), stale_ ? stale : hit, true, State::age(found_->created)};
+            return {std::move(brought), stale_ ? stale : hit, local_ ? found_in::local : found_in::backend,
+                    State::age(found_->created)};
         }
         const auto& outcome = flight->outcome;
         const auto source = outcome.stale ? stale : !started ? joined_flight : outcome.found ? hit : loaded;
-        return {std::move(brought), source, outcome.found, State::age(outcome.created)};
+        return {std::move(brought), source, outcome.found ? found_in::backend : found_in::source,
+                State::age(outcome.created)};
     }
     /// Whether there is a stale value for a caller who has waited long enough; then that is the answer, and
     /// it has no flight any more.
     [[nodiscard]] bool outlasted(typename State::flight_type& flight) {
-        take(second_best(self_, query_, flight, options_));
+        take(second_best(self_, query_, flight, options_, &local_));
         late_ = found_.has_value();
         self_.count(counter::soft_timeouts, late_ ? 1 : 0);
         return late_;
@@ -145,13 +160,14 @@ public:
         auto there = co_await read_any(self_, refused.key);
         if (there && self_.judge(*there, self_.freshness.demand_of(options_)) >= standing::if_error) {
             take(std::move(there));
+            local_ = false;
             self_.count(counter::stale_on_error);
         }
     }
     [[nodiscard]] V value(typename State::flight_type* flight) {
         if (flight != nullptr) {
             if (flight->outcome.error && !mode_.replaces && !found_) {
-                take(better_than_error(self_, query_, *flight, options_));
+                take(better_than_error(self_, query_, *flight, options_, &local_));
             }
             if (!found_) {
                 return flight->outcome.get();
@@ -194,6 +210,8 @@ private:
     bool stale_ = false;
     bool late_ = false;
     bool renews_ = false;
+    /// The answer was told without suspending.
+    bool local_ = false;
     typename State::flight_ptr renewal_;
     /// When it joined a flight, in the order of invalidations.
     tag_stamp seen_ = 0;
@@ -268,11 +286,11 @@ asio::awaitable<lookup_result<typename State::value_type>> lookup(state_ref<Stat
     time_point created{};
     if (auto value = hit(where, query_of(kept), options.max_age, &created)) {
         co_return lookup_result<typename State::value_type>{std::move(*value), lookup_source::hit,
-                                                            State::age(created), State::tier};
+                                                            State::age(created), State::local_tier};
     }
     auto found = co_await load(where.lock(), std::move(kept), std::move(loader), options, load_mode{});
     co_return lookup_result<typename State::value_type>{std::move(found.value), found.source, found.age,
-                                                        found.stored ? State::tier : source_tier};
+                                                        found.template tier<State>()};
 }
 
 /// In place of `load_options` where none were given: a hit then has none to copy into its frame.

@@ -8,6 +8,7 @@
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
 #include <acache/observer.hpp>
+#include <acache/shared_backend.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/cancellation_state.hpp>
@@ -71,6 +72,22 @@ read_any(State& self, const typename State::key_type& key) {
     co_return found;
 }
 
+/// The same of a load, which is to store with that lease.
+template <class State>
+asio::awaitable<std::optional<entry<typename State::value_type>>>
+read_leased(State& self, const typename State::key_type& key, typename State::lease_type& lease,
+            lease_mode mode) {
+    std::optional<entry<typename State::value_type>> found;
+    std::exception_ptr failure;
+    try {
+        found = co_await self.stored().backend().get(key, lease, mode);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    count_backend_failure(self, failure, co_await asio::this_coro::cancellation_state);
+    co_return found;
+}
+
 /// The same, of what is fresh.
 template <class State>
 asio::awaitable<std::optional<entry<typename State::value_type>>> read(State& self,
@@ -99,6 +116,24 @@ read_any_of(State& self, const std::vector<typename State::key_type>& keys) {
             found.push_back(co_await read_any(self, key));
         }
     }
+    co_return found;
+}
+
+/// The same of loads, which are to store with those leases, one a key.
+template <class State>
+asio::awaitable<std::vector<std::optional<entry<typename State::value_type>>>>
+read_leased_of(State& self, const std::vector<typename State::key_type>& keys,
+               std::span<typename State::lease_type> leases) {
+    using K = typename State::key_type;
+    std::vector<std::optional<entry<typename State::value_type>>> found;
+    std::exception_ptr failure;
+    try {
+        found = co_await self.stored().backend().get_many(std::span<const K>(keys), leases);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    count_backend_failure(self, failure, co_await asio::this_coro::cancellation_state);
+    found.resize(keys.size());
     co_return found;
 }
 

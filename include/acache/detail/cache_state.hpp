@@ -4,6 +4,7 @@
 
 #include <acache/backend.hpp>
 #include <acache/detail/atomic_histogram.hpp>
+#include <acache/detail/change_fence.hpp>
 #include <acache/detail/checks.hpp>
 #include <acache/detail/counters.hpp>
 #include <acache/detail/failed_load.hpp>
@@ -23,6 +24,7 @@
 #include <acache/metrics.hpp>
 #include <acache/observer.hpp>
 #include <acache/options.hpp>
+#include <acache/shared_backend.hpp>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -35,10 +37,21 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace acache::detail {
+
+/// What a backend's leases are, where it is taken for one that `leases`.
+template <class Backend, bool leases>
+struct lease_of_backend {
+    struct type {};
+};
+template <class Backend>
+struct lease_of_backend<Backend, true> {
+    using type = typename Backend::lease;
+};
 
 /// What an `async_cache` is a handle to: the flights, and the store that they fill.
 ///
@@ -66,6 +79,13 @@ public:
         failure_memory<K, typename store_type::hasher, typename store_type::key_equal, clock_type>;
 
     static constexpr bool synchronous = store_type::synchronous;
+    /// Others write to the backend as well, and: loads are made safe against that by leases,
+    static constexpr bool leases = !synchronous && leasing_backend<Backend, K, V>;
+    /// the backend tells of it,
+    static constexpr bool hears_of_changes = !synchronous && notifying_backend<Backend, K>;
+    /// and tags are those of the backend.
+    static constexpr bool shares_tags = !synchronous && tagging_backend<Backend>;
+    using lease_type = typename lease_of_backend<Backend, leases>::type;
     /// The backend itself tells the observer of what is removed.
     static constexpr bool hears_of_removals =
         observation<K, Observer>::template observes<events::removed> &&
@@ -76,6 +96,14 @@ public:
             return std::string_view(Backend::tier_name);
         } else {
             return std::string_view("backend");
+        }
+    }();
+    /// The same of those that it has without suspending.
+    static constexpr std::string_view local_tier = [] {
+        if constexpr (requires { std::string_view(Backend::local_tier_name); }) {
+            return std::string_view(Backend::local_tier_name);
+        } else {
+            return tier;
         }
     }();
 
@@ -92,6 +120,15 @@ public:
           store_(heard(std::move(backend))), name_(options.name), keeps_(keeps),
           anchor_(state_anchor::take(this)) {}
     ~cache_state() override { anchor_.give_back(); }
+
+    /// To be called once and first, but when a shared pointer has the state.
+    void listen() {
+        if constexpr (hears_of_changes) {
+            auto self = std::static_pointer_cast<cache_state>(this->shared_from_this());
+            listener_ = std::make_shared<change_fence<cache_state>>(std::move(self));
+            store_.backend().listen(std::weak_ptr<change_listener<K>>(listener_));
+        }
+    }
 
     [[nodiscard]] state_ref<cache_state> ref() const noexcept { return state_ref<cache_state>(anchor_); }
     [[nodiscard]] const std::string& name() const noexcept { return name_; }
@@ -230,8 +267,8 @@ public:
                                const std::vector<std::string>& names) {
         auto result = stamp(ttl, windows);
         if (!names.empty()) {
-            const tag_table::load tagging(tags);
-            result.details = make_details({}, {}, tags.taggings(names, tagging.began()));
+            const tag_table::load tagging(tags());
+            result.details = make_details({}, {}, tags().taggings(names, tagging.began()));
         }
         return result;
     }
@@ -242,7 +279,7 @@ public:
     [[nodiscard]] entry_details_ptr describe(const Context& context, std::chrono::nanoseconds load_time) {
         const load_context& said = context.said();
         const entry_details* const older = said.is_not_modified() ? context.older() : nullptr;
-        auto names = tags.taggings(said.tags(), context.began());
+        auto names = tags().taggings(said.tags(), context.began());
         if (older != nullptr && names.empty()) {
             for (const auto& t : older->tags) {
                 names.push_back({t.of, context.began()});
@@ -329,6 +366,20 @@ public:
         failures.forget_all();
     }
 
+    /// Somebody else has changed what the backend has for the key; see `flight_table::changed`.
+    void changed(const K& key) {
+        typename failures_type::removed forgotten;
+        group::changed(store_.hash(key), key, [&] { failures.forget(key, forgotten); });
+    }
+
+    [[nodiscard]] tag_table& tags() noexcept {
+        if constexpr (shares_tags) {
+            return store_.backend().tags();
+        } else {
+            return own_tags_;
+        }
+    }
+
     /// What is known of the key without suspending, an expired entry taken for none.
     template <class Q>
     [[nodiscard]] local_answer<V> ask(const Q& query, std::size_t hash) {
@@ -374,7 +425,6 @@ public:
     const freshness_policy freshness;
     /// Keys whose refreshes have failed lately.
     refresh_backoff backoff;
-    tag_table tags;
     /// Keys whose loads have ended in an error that is told to later callers.
     failures_type failures;
 
@@ -431,12 +481,16 @@ private:
         return failed;
     }
 
+    struct nothing {};
+    [[no_unique_address]] std::conditional_t<shares_tags, nothing, tag_table> own_tags_;
     store_type store_;
     counters counters_;
     atomic_histogram load_time_;
     const std::string name_;
     const bool keeps_;
     state_anchor& anchor_;
+    [[no_unique_address]] std::conditional_t<hears_of_changes, std::shared_ptr<change_listener<K>>, nothing>
+        listener_;
 };
 
 /// The value of a hit on a cache that may be no more; nothing where it takes more than a look. When it was

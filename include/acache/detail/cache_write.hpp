@@ -8,6 +8,7 @@
 #include <acache/detail/write_turns.hpp>
 #include <acache/entry.hpp>
 #include <acache/observer.hpp>
+#include <acache/shared_backend.hpp>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -115,11 +116,27 @@ asio::awaitable<bool> expire(std::shared_ptr<State> self, typename State::key_ty
             co_await turn.come();
         }
         const auto before = store.clears.now();
-        there = co_await store.backend().get(key);
-        if (stays() && store.clears.none_since(before)) {
-            co_await store.backend().set(key, std::move(*there));
+        bool stored = false;
+        if constexpr (State::leases) {
+            // Where somebody else writes in between, that may be what he had loaded before: once more.
+            for (int tries = 3; !stored && tries != 0; --tries) {
+                typename State::lease_type lease;
+                there = co_await store.backend().get(key, lease, lease_mode::go_on);
+                if (!stays() || !store.clears.none_since(before)) {
+                    break;
+                }
+                stored = co_await store.backend().set(key, std::move(*there), lease);
+            }
+        } else {
+            there = co_await store.backend().get(key);
+            if (stays() && store.clears.none_since(before)) {
+                co_await store.backend().set(key, std::move(*there));
+                stored = true;
+            }
+        }
+        if (stored) {
             self->template tell<events::stored>(key);
-        } else if (there) {
+        } else if (there || State::leases) { // what others load for it is not to be stored either
             self->tell_erased(key, co_await store.backend().erase(key));
         }
     }
@@ -208,7 +225,12 @@ asio::awaitable<std::size_t> invalidate_if(std::shared_ptr<State> self, Chosen c
 template <class State>
 asio::awaitable<void> invalidate_tag(std::shared_ptr<State> self, std::string tag) {
     self->admit(co_await asio::this_coro::executor);
-    self->tags.invalidate(tag);
+    if constexpr (State::shares_tags) {
+        const board_operation pending(self->shared_board());
+        co_await self->stored().backend().invalidate_tag(tag);
+    } else {
+        self->tags().invalidate(tag);
+    }
 }
 
 /// Removes every key.

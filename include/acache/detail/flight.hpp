@@ -93,6 +93,11 @@ public:
     bool counted = false;
     /// The loader has brought the outcome, which is being stored.
     bool loaded = false;
+    /// Its load has yet to look in a backend that leases, or does so now: see `flight_table::changed`.
+    bool looking = false;
+    /// Somebody else has changed what is stored, since the look began; and somebody joined after that.
+    bool changed = false;
+    bool joined_since = false;
     /// Set under the mutex, and read without it too. Who sees it true sees the outcome.
     std::atomic<bool> ended = false;
     /// May be null.

@@ -93,6 +93,7 @@ public:
         }
         if (result) {
             ++result->interest;
+            result->joined_since = true;
         } else {
             result = add();
             started = true;
@@ -149,6 +150,48 @@ public:
                 }
             }
         }
+    }
+
+    /// Somebody else has changed what is stored under `key`: fences its flight, and calls `also()` before any
+    /// other flight of that key can begin or end. A flight that is still looking stays joinable: what it will
+    /// load is newer, and its lease keeps it from overwriting what it has not seen. What it finds may be
+    /// older: see `end_look`.
+    template <class Also>
+    void changed(std::size_t hash, const K& key, Also also) {
+        orphan_guard orphan;
+        auto& s = shard_of(hash);
+        const std::lock_guard lock{s.mutex};
+        if (auto* f = s.find(hash, key)) {
+            if (f->looking) {
+                f->changed = true;
+                f->joined_since = false;
+            } else {
+                orphan.job = detach(s, *f);
+            }
+        }
+        also();
+    }
+
+    /// The flight's load looks in the backend, from now on.
+    void begin_look(flight_type& f) {
+        const std::lock_guard lock{shard_of(f.hash).mutex};
+        f.looking = true;
+        f.changed = false;
+    }
+
+    /// It has looked, and `found` something or not: whether it is to look once more, since what it has found
+    /// may be older than a change, and somebody has joined the flight after that (contract C14). Where nobody
+    /// has, nobody can from now on. A change that comes later fences the flight.
+    [[nodiscard]] bool end_look(flight_type& f, bool found) {
+        orphan_guard orphan;
+        auto& s = shard_of(f.hash);
+        const std::lock_guard lock{s.mutex};
+        f.looking = false;
+        const bool is_doubtful = f.changed && found && !f.ended;
+        if (is_doubtful && !f.joined_since) {
+            orphan.job = detach(s, f);
+        }
+        return is_doubtful && f.joined_since;
     }
 
     /// Calls `f(bool)` with whether `key` has a joinable flight, before any flight of that key can begin or

@@ -263,6 +263,7 @@ private:
 
     void cancel(load_job& job, bool wanted_too, bool unsent_too) {
         load_job_ptr dropped;
+        bool runs = false;
         wait_list idle;
         const wakeups::scope waking(wakeups_);
         {
@@ -272,6 +273,7 @@ private:
             }
             if (job.stage_ == load_job::stage::running) {
                 job.emit_cancellation();
+                runs = true;
             } else if (job.stage_ == load_job::stage::queued) {
                 dropped = take_from_queue(job);
             } else if (job.stage_ == load_job::stage::created && unsent_too) {
@@ -284,6 +286,8 @@ private:
         }
         if (dropped) {
             dropped->refuse(errc::closed);
+        } else if (runs) {
+            job.give_up();
         }
         idle.resume_all({});
     }

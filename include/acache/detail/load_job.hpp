@@ -52,6 +52,9 @@ public:
     /// Ends the flights that have not ended with `why`; the load will not run, or has run. With no lock held.
     virtual void refuse(boost::system::error_code why) = 0;
 
+    /// It was cancelled while it ran, and may take a while to heed that. With no lock held.
+    virtual void give_up() {}
+
     [[nodiscard]] job_board& board() const noexcept { return *board_; }
 
     /// What the load is called in the graph of waits.

@@ -12,6 +12,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 #include <acache/detail/push_warnings.hpp>
@@ -67,7 +68,8 @@ asio::awaitable<void> run_jobs(load_runner& runner) {
 ///
 /// A body with `loads_only` true has its work in two parts as well, around an awaitable of the value:
 /// `call(job)`, which gives it, and `done(job, outcome)`. One with `refused(job)` has that called when the
-/// job is refused or over, with no lock held, while it still has its flights.
+/// job is refused or over, with no lock held, while it still has its flights. What a body with `lease()`
+/// holds of a store is given up when the job is cancelled.
 template <class Group, class Body>
 class load_run final : public Group::job {
     using V = typename Group::value_type;
@@ -77,7 +79,17 @@ public:
     load_run(Group& group, std::optional<std::chrono::nanoseconds> timeout, std::shared_ptr<job_board> board,
              Args&&... args)
         : Group::job(group, std::move(board)), timeout_(timeout),
-          body_(std::in_place, std::forward<Args>(args)...) {}
+          body_(std::in_place, std::forward<Args>(args)...) {
+        if constexpr (leases) {
+            lease_ = body_->lease();
+        }
+    }
+
+    void give_up() override {
+        if constexpr (leases) {
+            lease_->cancel();
+        }
+    }
 
     void start(load_runner_ptr runner, load_job::launch how) override {
         auto& group = this->group();
@@ -111,11 +123,26 @@ public:
                 body_->refused(*this);
             }
         }
+        if constexpr (leases) {
+            lease_->let_go(); // before anybody tries again
+        }
         Group::job::refuse(why);
         body_.reset();
     }
 
 private:
+    struct nothing {};
+    static constexpr bool leases = requires(Body& b) { b.lease(); };
+    template <class B>
+    struct lease_of {
+        using type = nothing;
+    };
+    template <class B>
+        requires requires(B& b) { b.lease(); }
+    struct lease_of<B> {
+        using type = std::remove_cvref_t<decltype(std::declval<B&>().lease())>;
+    };
+
     using timer_clock = timer_clock_t<typename Group::clock_type>;
     using timer =
         asio::basic_waitable_timer<timer_clock, asio::wait_traits<timer_clock>, asio::any_io_executor>;
@@ -138,6 +165,8 @@ private:
 
     const std::optional<std::chrono::nanoseconds> timeout_;
     std::optional<Body> body_;
+    /// The body's, which the end of the job may destroy at any time.
+    [[no_unique_address]] typename lease_of<Body>::type lease_;
 };
 
 } // namespace acache::detail

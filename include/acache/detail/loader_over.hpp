@@ -12,6 +12,7 @@
 #include <acache/error.hpp>
 #include <acache/observer.hpp>
 #include <acache/options.hpp>
+#include <acache/shared_backend.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -321,8 +322,17 @@ private:
         if (!turn.try_take()) {
             co_await turn.come();
         }
-        const auto present = co_await read(*state, key);
-        if (!present) {
+        if constexpr (State::leases) {
+            typename State::lease_type lease;
+            const auto present = co_await read_leased(*state, key, lease, lease_mode::go_on);
+            if (!State::if_fresh(present)) {
+                const fence_scope fence([&] { state->fence(hash, key); });
+                entry<V> fresh(std::move(value), stamps);
+                if (co_await store.backend().set(key, std::move(fresh), lease)) {
+                    state->template tell<events::stored>(key);
+                }
+            }
+        } else if (const auto present = co_await read(*state, key); !present) {
             const fence_scope fence([&] { state->fence(hash, key); });
             entry<V> fresh(std::move(value), stamps);
             co_await store.backend().set(key, std::move(fresh));

@@ -71,13 +71,18 @@ template <class State>
 }
 
 /// What can be told without suspending of what is stored, usable or not; `flight` is the key's, or null.
+/// `local` says that the backend told it, and it is not what a flight has found.
 template <class State, class Query>
 [[nodiscard]] std::optional<entry<typename State::value_type>>
-stored_here(State& self, const Query& query, std::size_t hash, const typename State::flight_type* flight) {
+stored_here(State& self, const Query& query, std::size_t hash, const typename State::flight_type* flight,
+            bool* local = nullptr) {
     std::optional<entry<typename State::value_type>> there;
     if constexpr (State::store_type::answers_locally) {
         if (self.keeps()) {
             there = std::move(self.stored().ask(query, hash).found());
+        }
+        if (local != nullptr) {
+            *local = there.has_value();
         }
     }
     if (!there && flight != nullptr && flight->older) {
@@ -87,12 +92,12 @@ stored_here(State& self, const Query& query, std::size_t hash, const typename St
 }
 
 /// A value that is better than nothing for a reader, stale or not; empty if there is none. `flight` is the
-/// reader's, which may be under way.
+/// reader's, which may be under way; `local` as above.
 template <class State, class Query>
 [[nodiscard]] std::optional<entry<typename State::value_type>>
-second_best(State& self, const Query& query, typename State::flight_type& flight,
-            const load_options& options) {
-    auto there = stored_here(self, query, flight.hash, nullptr);
+second_best(State& self, const Query& query, typename State::flight_type& flight, const load_options& options,
+            bool* local = nullptr) {
+    auto there = stored_here(self, query, flight.hash, nullptr, local);
     if (!there) {
         there = self.copy_older(flight);
     }
@@ -124,10 +129,10 @@ template <class State, class Query>
 template <class State, class Query>
 [[nodiscard]] std::optional<entry<typename State::value_type>>
 better_than_error(State& self, const Query& query, typename State::flight_type& flight,
-                  const load_options& options) {
+                  const load_options& options, bool* local = nullptr) {
     std::optional<entry<typename State::value_type>> there;
     if (self.freshness.windows(options).serve() && is_outage(flight.outcome.error)) {
-        there = second_best(self, query, flight, options);
+        there = second_best(self, query, flight, options, local);
         self.count(counter::stale_on_error, there ? 1 : 0);
     }
     return there;
@@ -201,6 +206,16 @@ template <class State>
         return nullptr;
     }
     return next;
+}
+
+/// Whether what the backend has for a key, whose entry a load sets out to renew, needs no renewal: somebody
+/// else was first. `early` says that the one here is still fresh.
+template <class State>
+[[nodiscard]] bool renewed_meanwhile(State& self, const entry<typename State::value_type>& found,
+                                     bool early) {
+    return State::fresh(found) &&
+           !(early &&
+             self.freshness.may_be_due(State::clock_type::now(), found.fresh_until, found.details.get()));
 }
 
 /// Whether a flight has ended with that error.

@@ -6,6 +6,7 @@
 #include <acache/detail/cache_state.hpp>
 #include <acache/detail/failed_load.hpp>
 #include <acache/detail/keys.hpp>
+#include <acache/detail/load_lease.hpp>
 #include <acache/detail/loader_context.hpp>
 #include <acache/detail/observation.hpp>
 #include <acache/detail/serving.hpp>
@@ -14,6 +15,7 @@
 #include <acache/lookup_result.hpp>
 #include <acache/observer.hpp>
 #include <acache/options.hpp>
+#include <acache/shared_backend.hpp>
 
 #include <boost/asio/awaitable.hpp>
 
@@ -138,10 +140,14 @@ void store_and_finish(State& self, typename State::flight_type& flight, typename
 
 /// Stores the value of a flight of a cache over an asynchronous backend, when the key's turn has come and
 /// unless a fence came first; whether it was to be stored. The flight is to be ended after that.
+///
+/// `lease` is the load's, where the backend gives such: then it says whether the value takes the place of
+/// what the load has seen (contract C13, C19), and nothing needs to be read for that.
 template <class State>
 asio::awaitable<bool> store_loaded(State& self, typename State::flight_type& flight,
                                    std::optional<entry<typename State::value_type>> fresh, bool keep_older,
-                                   std::optional<time_point> renews = std::nullopt) {
+                                   std::optional<time_point> renews,
+                                   [[maybe_unused]] typename State::lease_type& lease) {
     if (!self.joinable(flight)) {
         co_return false; // nor does it wait for the write that fenced it
     }
@@ -152,14 +158,22 @@ asio::awaitable<bool> store_loaded(State& self, typename State::flight_type& fli
         if (!turn.try_take()) {
             co_await turn.come();
         }
-        if (renews) { // contract C19: only in the place of the entry that it set out to renew
-            const auto there = co_await self.stored().backend().get(flight.key);
-            in_place = there && there->created == *renews;
+        if constexpr (!State::leases) {
+            if (renews) { // contract C19: only in the place of the entry that it set out to renew
+                const auto there = co_await self.stored().backend().get(flight.key);
+                in_place = there && there->created == *renews;
+            }
         }
         if (in_place && self.joinable(flight)) {
             if (fresh) {
-                co_await self.stored().backend().set(flight.key, std::move(*fresh));
-                self.template tell<events::stored>(flight.key);
+                if constexpr (State::leases) {
+                    in_place = co_await self.stored().backend().set(flight.key, std::move(*fresh), lease);
+                } else {
+                    co_await self.stored().backend().set(flight.key, std::move(*fresh));
+                }
+                if (in_place) {
+                    self.template tell<events::stored>(flight.key);
+                }
             } else if (!keep_older) {
                 self.tell_erased(flight.key, co_await self.stored().backend().erase(flight.key));
             }
@@ -207,7 +221,7 @@ public:
         report_.started(self, flight.key, mode_.renews.has_value());
         begun_ = State::timer_clock::now();
         if constexpr (State::synchronous && takes_context<Load, K>) {
-            context_.begin(self.tags);
+            context_.begin(self.tags());
             context_.keep(alive(self, self.stored().get(flight.key, flight.hash)));
         }
         return context_.call(load_, flight.key);
@@ -236,6 +250,12 @@ public:
         looked_up(static_cast<State&>(j.group()), *j.flights.front(), counter::misses);
     }
 
+    [[nodiscard]] auto lease() const
+        requires(State::leases)
+    {
+        return lease_.shared();
+    }
+
     asio::awaitable<void> operator()(job& j) {
         outcome result;
         if constexpr (State::synchronous) {
@@ -248,14 +268,18 @@ public:
         } else {
             auto& self = static_cast<State&>(j.group());
             typename State::flight_ptr flight = j.flights.front();
-            context_.begin(self.tags);
-            if (mode_.reads || takes_context<Load, K>) {
+            context_.begin(self.tags());
+            if (mode_.reads || takes_context<Load, K> || State::leases) {
                 if (!self.stored().erasures.idle()) {
                     co_await wait_for_erasures(self, flight->hash);
                 }
-                auto found = alive(self, co_await read_any(self, flight->key));
+                auto found = alive(self, co_await look(self, *flight));
                 if constexpr (takes_context<Load, K>) {
                     context_.keep(found);
+                }
+                if (found && is_renewed(self, *found)) {
+                    finish_found(self, *flight, std::move(*found));
+                    co_return;
                 }
                 if (found && !mode_.reads) { // for those who join
                     self.put_older(*flight, std::make_unique<entry<V>>(std::move(*found)));
@@ -276,20 +300,25 @@ public:
             const auto fate = end(self, j, *flight, result.error);
             if (result.error) {
                 if (!fate.is_answer || !may_be_stored_) {
+                    lease_.let_go(); // before anybody tries again
                     finish_failed(self, *flight, std::move(result), fate);
                     co_return;
                 }
                 const auto error = result.error;
                 result.details = fate.details;
                 self.put_down(*flight, std::move(result));
-                const bool holds = co_await store_loaded(self, *flight, std::nullopt, false, mode_.renews);
+                const bool holds =
+                    co_await store_loaded(self, *flight, std::nullopt, false, mode_.renews, lease_.use());
+                lease_.let_go();
                 finish_failed_later(self, *flight, error, holds ? fate : failure_fate{});
                 co_return;
             }
             auto stamps = settle(self, result, took);
             auto fresh = make_entry(self, *result.value, stamps);
             self.put_down(*flight, std::move(result));
-            co_await store_loaded(self, *flight, std::move(fresh), stamps.keep_older, mode_.renews);
+            co_await store_loaded(self, *flight, std::move(fresh), stamps.keep_older, mode_.renews,
+                                  lease_.use());
+            lease_.let_go();
             self.finish_loaded(*flight);
         }
     }
@@ -300,6 +329,38 @@ private:
             found.reset();
         }
         return found;
+    }
+
+    /// What an asynchronous backend has for the flight's key.
+    [[nodiscard]] auto look(State& self, typename State::flight_type& flight) {
+        if constexpr (State::leases) {
+            return look_leased(self, flight);
+        } else {
+            return read_any(self, flight.key);
+        }
+    }
+
+    /// The same with a lease. A load that is to happen in any case waits for nobody.
+    asio::awaitable<std::optional<entry<V>>> look_leased(State& self, typename State::flight_type& flight) {
+        const auto mode = mode_.reads && !options_.max_age ? lease_mode::wait : lease_mode::go_on;
+        self.begin_look(flight);
+        auto& lease = lease_.use();
+        auto found = co_await read_leased(self, flight.key, lease, mode);
+        if (self.end_look(flight, found.has_value())) {
+            lease = typename State::lease_type();
+            found = co_await read_leased(self, flight.key, lease, mode);
+        }
+        lease_.rest();
+        co_return found;
+    }
+
+    /// A renewal of what was found here may find that somebody else has done it.
+    [[nodiscard]] bool is_renewed(State& self, const entry<V>& found) const {
+        if constexpr (State::leases) {
+            return mode_.renews && renewed_meanwhile(self, found, mode_.early);
+        } else {
+            return false;
+        }
     }
 
     /// Counts the look-up and tells of it; whether it was not counted yet.
@@ -382,6 +443,7 @@ private:
     lookup_tally<State> tally_;
     [[no_unique_address]] load_report<State> report_;
     [[no_unique_address]] context context_;
+    [[no_unique_address]] load_lease<typename State::lease_type, State::leases> lease_;
     /// An asynchronous backend may have something under the key.
     bool may_be_stored_ = !mode_.reads;
     typename State::timer_clock::time_point begun_{};
