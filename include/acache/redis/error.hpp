@@ -14,7 +14,9 @@ namespace acache {
 /// backend by itself gets them in a `boost::system::system_error`.
 enum class redis_errc {
     unavailable = 1, ///< not sent: there is no connection that answers
-    timeout          ///< sent and not answered in time; whether it was carried out is not known
+    timeout,         ///< sent and not answered in time; whether it was carried out is not known
+    server_error,    ///< answered with an error
+    too_large        ///< not sent: the value takes more bytes than `redis_options::max_payload`
 };
 
 namespace detail {
@@ -29,11 +31,16 @@ public:
         switch (static_cast<redis_errc>(value)) {
         case redis_errc::unavailable:
             return "Redis is not to be reached, or has stopped answering; nothing was sent. See that the "
-                   "server "
-                   "runs and that the connection's async_run is running; it is tried again without your help";
+                   "server runs and that the connection's async_run is running; it is tried again without "
+                   "your help";
         case redis_errc::timeout:
             return "Redis did not answer in time, and may yet do what it was asked; look for what keeps the "
                    "server or the network busy, or raise redis_client_options::timeout";
+        case redis_errc::server_error:
+            return "Redis answered with an error; see to what it says";
+        case redis_errc::too_large:
+            return "the value is too large for Redis, and is kept in this process alone; make it smaller, "
+                   "leave it out of Redis, or raise redis_options::max_payload";
         }
         return "unknown acache.redis error";
     }

@@ -1,0 +1,339 @@
+// Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
+#ifndef ACACHE_REDIS_DETAIL_REDIS_SPACE_HPP
+#define ACACHE_REDIS_DETAIL_REDIS_SPACE_HPP
+
+#include <acache/detail/context_watch.hpp>
+#include <acache/detail/tag_table.hpp>
+#include <acache/redis/detail/lease_keeper.hpp>
+#include <acache/redis/detail/redis_link.hpp>
+#include <acache/redis/detail/redis_scripts.hpp>
+#include <acache/redis/detail/removal_queue.hpp>
+#include <acache/redis/detail/slot_names.hpp>
+#include <acache/redis/detail/slot_watch.hpp>
+#include <acache/redis/detail/tag_stamps.hpp>
+#include <acache/redis/error.hpp>
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/dispatch.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/redis/request.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace acache::detail {
+
+/// One cache's part of a Redis: the keys that begin with its prefix, in what generation they are, and what is
+/// known of them here. What it knows changes on the link's executor, in the order of the server's messages;
+/// the coroutines that ask run elsewhere.
+class redis_space : public redis_member, public context_watcher {
+public:
+    redis_space(std::shared_ptr<redis_link> link, std::string_view prefix, std::chrono::nanoseconds lease_ttl,
+                std::size_t max_queued_removals)
+        : link_(std::move(link)), names_(prefix), leases_(*this, lease_ttl), queued_(max_queued_removals) {}
+
+    [[nodiscard]] redis_link& link() noexcept { return *link_; }
+    [[nodiscard]] const std::string& prefix() const noexcept override { return names_.prefix(); }
+    [[nodiscard]] std::uint64_t coherence() const noexcept {
+        return coherence_.load(std::memory_order_acquire);
+    }
+    [[nodiscard]] tag_table& tags() noexcept { return tags_; }
+    [[nodiscard]] slot_watches& watches() noexcept { return watches_; }
+    [[nodiscard]] lease_keeper<redis_space>& leases() noexcept { return leases_; }
+    [[nodiscard]] const slot_names& names() const noexcept { return names_; } // on the link's executor
+    [[nodiscard]] std::weak_ptr<redis_space> weak() {
+        return std::static_pointer_cast<redis_space>(shared_from_this());
+    }
+    [[nodiscard]] tag_stamps& stamps() noexcept { return stamps_; }
+
+    /// The replies to what `push(request, names)` asks, all of it under one generation: asked again where
+    /// that has changed before the answer was here. Throws `redis_errc::unavailable` at once where the server
+    /// is not there, or removals are due that it has not carried out.
+    template <class Push>
+    asio::awaitable<redis_reply> ask(const Push& push) {
+        for (int tries = 1;; ++tries) {
+            std::uint64_t seen = 0;
+            const auto build = [&](boost::redis::request& to) {
+                seen = clears();
+                const bool answers = open_ && is_good();
+                if (answers) {
+                    push(to, std::as_const(names_));
+                }
+                return answers;
+            };
+            auto reply = co_await link_->exec(build);
+            if (seen == clears()) {
+                co_return reply;
+            }
+            if (tries == 4) {
+                throw boost::system::system_error(redis_errc::unavailable,
+                                                  "the cache is cleared over and over");
+            }
+        }
+    }
+
+    /// How often the space has been cleared, as far as is known here.
+    [[nodiscard]] std::uint64_t clears() const noexcept { return clears_.load(std::memory_order_acquire); }
+
+    // Removals that could not be carried out, or of which that is not known. Tried again at once, and when
+    // the server is back; nothing is read before that.
+    void queue_removal(std::string_view key) {
+        queue([&](removal_queue& q) { q.add_key(key); });
+    }
+    void queue_tag(std::string_view tag) {
+        queue([&](removal_queue& q) { q.add_tag(tag); });
+    }
+    void queue_clear() {
+        queue([](removal_queue& q) { q.add_all(); });
+    }
+    /// The key has been written: an older removal is out of date.
+    void written(std::string_view key) {
+        if (due_.load(std::memory_order_acquire) == 0) {
+            return;
+        }
+        change_queue([&](removal_queue& q) { q.forget(key); });
+    }
+
+    /// How many invalidations of tags are known of: a load that begins now is younger than these.
+    [[nodiscard]] std::uint64_t stamp() const noexcept { return stamp_.load(std::memory_order_acquire); }
+
+    /// A name that no other generation has, of any process.
+    [[nodiscard]] std::string fresh_generation() { return names_.generation_of(leases_.next_id()); }
+    /// This process has started a generation. Any thread; in force for whatever is asked after that.
+    void cleared(std::string generation) {
+        asio::dispatch(link_->get_executor(), [self = weak(), generation = std::move(generation)] {
+            if (const auto living = self.lock()) {
+                living->names_.generation(generation);
+                living->started_anew();
+            }
+        });
+    }
+    void learn(std::uint64_t stamp) noexcept {
+        auto known = this->stamp();
+        while (known < stamp && !stamp_.compare_exchange_weak(known, stamp)) {
+        }
+    }
+
+    /// Takes a lease away that this process has put into the slot of a key.
+    void give_back(const std::string& header, const std::string& key) {
+        leases_.let_go(header);
+        const auto self = std::static_pointer_cast<redis_space>(shared_from_this());
+        link_->submit(
+            [self, header, key](boost::redis::request& to) {
+                to.push("EVAL", redis_scripts::release, 1, self->names_.slot(key), header);
+                return self->open_;
+            },
+            [self, key](error_code, const redis_reply&) { self->watches_.ring(key); });
+    }
+
+    // What the link tells.
+
+    void push_opening(boost::redis::request& to) override {
+        to.push("EVAL", redis_scripts::open, 2, names_.state(), names_.clears(), fresh_generation());
+    }
+
+    void opened(const redis_reply& reply, std::size_t at) override {
+        take_state(reply, at);
+        open_ = true;
+        started_anew();
+        coherence_.store(++openings_, std::memory_order_release);
+        repairing_ = false;
+        (void)is_good();
+        all_changed();
+    }
+
+    void lost() noexcept override {
+        coherence_.store(0, std::memory_order_release);
+        open_ = false;
+        watches_.ring_all(); // nobody would tell them any more
+        tell_lost();
+    }
+
+    void changed(std::string_view name) override {
+        switch (names_.kind_of(name)) {
+        case slot_names::kind::slot:
+            if (const auto key = names_.key_of(name)) {
+                watches_.ring(*key);
+                key_changed(*key);
+            }
+            return;
+        case slot_names::kind::tag:
+            stamps_.forget(names_.tag_of(name));
+            tags_.invalidate(names_.tag_of(name));
+            return;
+        case slot_names::kind::clears:
+            started_anew();
+            all_changed();
+            return;
+        case slot_names::kind::state:
+            asio::post(link_->get_executor(), [self = weak()] { // nothing is sent in the midst of reading
+                if (const auto living = self.lock()) {
+                    living->read_state();
+                }
+            });
+            return;
+        default:
+            return;
+        }
+    }
+
+    void context_gone(asio::execution_context& context) override { watches_.discard_waiters_of(context); }
+
+protected:
+    // What the cache is to hear, on the link's executor.
+    virtual void key_changed(std::string_view key) = 0;
+    virtual void tell_lost() noexcept = 0;
+    virtual void all_changed() = 0;
+
+private:
+    template <class Change>
+    void change_queue(Change change) {
+        const std::lock_guard lock{queue_mutex_};
+        const auto before = due_.load(std::memory_order_relaxed);
+        change(queued_);
+        const auto after = queued_.size();
+        due_.store(after, std::memory_order_release);
+        link_->counters.queued_removals.fetch_add(
+            static_cast<std::int64_t>(after) - static_cast<std::int64_t>(before), std::memory_order_relaxed);
+    }
+    template <class Change>
+    void queue(Change change) {
+        change_queue(change);
+        asio::dispatch(link_->get_executor(), [self = weak()] {
+            if (const auto living = self.lock()) {
+                (void)living->is_good();
+            }
+        });
+    }
+
+    /// No removals are due; or else it is tried to carry them out.
+    bool is_good() {
+        if (due_.load(std::memory_order_acquire) == 0) {
+            return true;
+        }
+        if (open_ && !repairing_) {
+            make_good();
+        }
+        return false;
+    }
+
+    /// What is found from now on is of another generation, or may be.
+    void started_anew() {
+        clears_.fetch_add(1, std::memory_order_acq_rel);
+        stamps_.forget_all();
+        watches_.ring_all();
+    }
+
+    /// Takes generation and stamp from a reply to the opening script; whether the generation is another one.
+    bool take_state(const redis_reply& reply, std::size_t at) {
+        if (at + 2 >= reply.nodes.size() || is_error(reply.nodes[at])) {
+            throw boost::system::system_error(redis_errc::server_error,
+                                              at < reply.nodes.size() ? reply.nodes[at].value : "no reply");
+        }
+        const bool is_other = names_.generation(reply.nodes[at + 1].value);
+        learn(to_number(reply.nodes[at + 2].value));
+        return is_other;
+    }
+
+    /// Somebody has invalidated a tag or cleared all, or has taken the state away.
+    void read_state() {
+        if (std::exchange(reading_, true)) {
+            read_again_ = true;
+            return;
+        }
+        auto self = std::static_pointer_cast<redis_space>(shared_from_this());
+        link_->submit(
+            [self](boost::redis::request& to) {
+                self->push_opening(to);
+                return true;
+            },
+            [self](error_code failure, const redis_reply& reply) {
+                self->reading_ = false;
+                if (!failure && !reply.nodes.empty() && !is_error(reply.nodes[0])) {
+                    if (self->take_state(reply, 0)) {
+                        self->started_anew();
+                        self->all_changed();
+                    }
+                } // else the link loses the server, and opens it again
+                if (std::exchange(self->read_again_, false)) {
+                    self->read_state();
+                }
+            });
+    }
+
+    /// Carries out what is due, before anything else is asked. It stays due until the server has said that it
+    /// is done.
+    void make_good() {
+        auto kept = std::make_shared<removal_queue::content>();
+        change_queue([&](removal_queue& q) { *kept = q.due(); });
+        repairing_ = true;
+        const auto generation = fresh_generation();
+        const auto self = weak().lock();
+        link_->submit(
+            [self, kept, generation](boost::redis::request& to) {
+                self->push_removals(to, *kept, generation);
+                return true;
+            },
+            [self, kept, generation](error_code failure, const redis_reply& reply) {
+                self->repairing_ = false;
+                if (failure || std::ranges::any_of(reply.nodes, is_error)) {
+                    return;
+                }
+                self->change_queue([&](removal_queue& q) { q.done(*kept); });
+                self->link_->counters.removals_replayed.fetch_add(kept->size(), std::memory_order_relaxed);
+                if (kept->all != 0) {
+                    self->names_.generation(generation);
+                    self->started_anew();
+                    self->all_changed();
+                }
+            });
+    }
+
+    void push_removals(boost::redis::request& to, const removal_queue::content& due,
+                       std::string_view generation) {
+        if (due.all != 0) {
+            to.push("EVAL", redis_scripts::clear, 2, names_.state(), names_.clears(), generation);
+        }
+        for (const auto& [tag, turn] : due.tags) {
+            to.push("EVAL", redis_scripts::invalidate_tag, 2, names_.state(), names_.tag(tag), tag);
+        }
+        for (const auto& [key, turn] : due.keys) {
+            to.push("UNLINK", names_.slot(key));
+        }
+    }
+
+    const std::shared_ptr<redis_link> link_;
+    tag_table tags_;
+    slot_watches watches_;
+    tag_stamps stamps_;
+    std::atomic<std::uint64_t> coherence_ = 0;
+    std::atomic<std::uint64_t> clears_ = 0;
+    std::atomic<std::uint64_t> stamp_ = 0;
+    std::atomic<std::size_t> due_ = 0; // removals queued
+
+    // Of the link's executor.
+    slot_names names_;
+    std::uint64_t openings_ = 0;
+    bool open_ = false;
+    bool repairing_ = false;
+    bool reading_ = false;
+    bool read_again_ = false;
+
+    lease_keeper<redis_space> leases_;
+
+    std::mutex queue_mutex_;
+    removal_queue queued_;
+};
+
+} // namespace acache::detail
+
+#endif
