@@ -23,6 +23,7 @@
 #include <acache/options.hpp>
 #include <acache/s3_fifo.hpp>
 #include <acache/single_flight.hpp>
+#include <acache/tiered_backend.hpp>
 #include <acache/turnstile.hpp>
 #include <acache/version.hpp>
 
