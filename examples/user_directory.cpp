@@ -3,13 +3,17 @@
 // Users in MariaDB or MySQL, read through a cache: whoever wants one asks for that one, and those who ask at
 // the same time make one SELECT ... WHERE id IN (...).
 //
-//     user_directory --mysql HOST:PORT      logs in as $MYSQL_USER, or root, with $MYSQL_PWD; makes the
-//                                           database acache_example, and some users in it, if they are not
-//                                           there
+//     user_directory --mysql HOST:PORT [--redis HOST:PORT]
 //
-// Boost.MySQL is not headers alone: one more source file includes <boost/mysql/src.hpp>.
+// Logs in as $MYSQL_USER, or root, with $MYSQL_PWD; makes the database acache_example, and some users in it,
+// if they are not there. With Redis all who run this program share one cache.
+//
+// Boost.MySQL and acache::redis are not headers alone: one more source file includes <boost/mysql/src.hpp>
+// and <acache/redis/src.hpp>.
 
 #include <acache/acache.hpp>
+#include <acache/redis.hpp>
+#include <acache/tiered_backend.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -30,6 +34,9 @@
 #include <boost/mysql/static_results.hpp>
 #include <boost/mysql/with_diagnostics.hpp>
 #include <boost/mysql/with_params.hpp>
+#include <boost/redis/config.hpp>
+#include <boost/redis/connection.hpp>
+#include <boost/redis/logger.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -50,9 +57,8 @@
 namespace asio = boost::asio;
 namespace mysql = boost::mysql;
 using namespace std::chrono_literals;
-using namespace std::string_literals;
 
-/// A row of the table. Its description is what Boost.MySQL reads rows by.
+/// A row of the table. By its description Boost.MySQL reads it, and Boost.JSON writes it to Redis.
 struct user {
     std::int64_t id;
     std::string name;
@@ -155,8 +161,8 @@ asio::awaitable<void> show(Cache& cache, user_table& table) {
                              {.max_batch_size = 1000});
 
     co_await table.create(1000);
-    co_await serve(users, table, 100); // by the database
-    co_await serve(users, table, 100); // by the cache
+    co_await serve(users, table, 100); // one SELECT, or none if Redis has them
+    co_await serve(users, table, 100);
 
     const user before = co_await users.load(7);
     co_await table.count_visit(7);
@@ -182,6 +188,22 @@ asio::awaitable<void> with_memory(asio::any_io_executor executor, user_table& ta
     co_await show(cache, table);
 }
 
+/// Memory over Redis, which all processes share: what one has loaded the others find there, and when one
+/// changes it, it is gone from the memory of all. Without Redis the database alone is asked.
+asio::awaitable<void> with_redis(asio::any_io_executor executor, user_table& table,
+                                 boost::redis::connection& connection) {
+    const acache::redis_client client(connection);
+    acache::tiered_backend levels(
+        acache::memory_backend<user_id, user>({.capacity = 10'000}),
+        acache::redis_backend<user_id, user>(client, {.prefix = "acache_example:users"}));
+    acache::async_cache<user_id, user, decltype(levels)> cache(executor, std::move(levels), options);
+    if (!co_await client.ready(2s)) {
+        std::cout << "Redis is not there" << std::endl;
+    }
+    co_await show(cache, table);
+    co_await cache.drain();
+}
+
 struct address {
     std::string host;
     std::uint16_t port;
@@ -204,9 +226,16 @@ std::string environment(const char* name, const char* otherwise) {
 }
 
 int main(int argc, char** argv) try {
-    const auto database = argc == 3 && argv[1] == "--mysql"s ? parse_address(argv[2]) : std::nullopt;
-    if (!database) {
-        std::cerr << "usage: user_directory --mysql HOST:PORT\n";
+    std::optional<address> database, redis;
+    bool understood = argc % 2 == 1;
+    for (int i = 1; i + 1 < argc; i += 2) {
+        const std::string_view name = argv[i];
+        const auto given = parse_address(argv[i + 1]);
+        understood = understood && given && (name == "--mysql" || name == "--redis");
+        (name == "--redis" ? redis : database) = given;
+    }
+    if (!understood || !database) {
+        std::cerr << "usage: user_directory --mysql HOST:PORT [--redis HOST:PORT]\n";
         return 2;
     }
 
@@ -219,12 +248,23 @@ int main(int argc, char** argv) try {
     pool.async_run(asio::detached);
     user_table table(pool);
 
-    asio::co_spawn(context, with_memory(context.get_executor(), table), [&](std::exception_ptr error) {
+    // All of it runs on this one thread, and connections outlive what uses them.
+    boost::redis::connection connection(context);
+    const auto end = [&](std::exception_ptr error) {
+        connection.cancel();
         pool.cancel();
         if (error) {
             std::rethrow_exception(error);
         }
-    });
+    };
+    if (redis) {
+        boost::redis::config config;
+        config.addr = {redis->host, std::to_string(redis->port)};
+        connection.async_run(config, boost::redis::logger{boost::redis::logger::level::crit}, asio::detached);
+        asio::co_spawn(context, with_redis(context.get_executor(), table, connection), end);
+    } else {
+        asio::co_spawn(context, with_memory(context.get_executor(), table), end);
+    }
     context.run();
 } catch (const mysql::error_with_diagnostics& error) {
     std::cerr << "user_directory: " << error.what() << ' ' << error.get_diagnostics().server_message()

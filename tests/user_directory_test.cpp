@@ -1,6 +1,6 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
 
-// Drives examples/user_directory with a MariaDB server of its own.
+// Drives examples/user_directory with servers of its own.
 
 #include "child_process.hpp"
 
@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -63,53 +64,94 @@ struct temporary_directory {
     std::string path = (fs::temp_directory_path() / "acache-XXXXXX").string();
 };
 
-/// A server without system tables, which lets everybody in, and is killed with this or with the test.
-class database {
+/// The program that the environment names; skips the test where it names none.
+std::string program_of(const char* variable) {
+    const char* const program = std::getenv(variable);
+    if (program == nullptr || *program == '\0') {
+        SKIP("no server to test with: " << variable << " names none");
+    }
+    return program;
+}
+
+/// A server on a port of its own, which is killed with this or with the test.
+class server {
 public:
-    explicit database(const std::string& program)
-        : server_({program, "--no-defaults", "--user=root", "--datadir=" + directory_.path,
-                   "--socket=" + directory_.path + "/socket", "--log-error=" + directory_.path + "/log",
-                   "--bind-address=127.0.0.1", "--port=" + std::to_string(port), "--skip-grant-tables",
-                   "--innodb-use-native-aio=0", "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M"},
-                  true) {
-        for (const auto end = std::chrono::steady_clock::now() + 30s; !accepts(port);) {
+    [[nodiscard]] std::string address() const { return local(port_); }
+
+protected:
+    server() = default;
+
+    void start(std::vector<std::string> command) {
+        process_.emplace(command, true);
+        for (const auto end = std::chrono::steady_clock::now() + 30s; !accepts(port_);) {
             if (std::chrono::steady_clock::now() > end) {
-                throw std::runtime_error(program + " does not listen");
+                throw std::runtime_error(command.front() + " does not listen");
             }
             std::this_thread::sleep_for(10ms);
         }
     }
 
-    const std::uint16_t port = free_port();
+    const std::uint16_t port_ = free_port();
+    temporary_directory directory_;
 
 private:
-    temporary_directory directory_;
-    acache_test::child_process server_;
+    std::optional<acache_test::child_process> process_;
 };
 
-/// The server's program; skips the test where there is none.
-std::string mariadbd() {
-    const char* const program = std::getenv("ACACHE_MARIADBD");
-    if (program == nullptr || *program == '\0') {
-        SKIP("no mariadbd: ACACHE_MARIADBD does not name one");
+/// MariaDB without system tables, which lets everybody in.
+struct database : server {
+    database() {
+        start({program_of("ACACHE_MARIADBD"), "--no-defaults", "--user=root", "--datadir=" + directory_.path,
+               "--socket=" + directory_.path + "/socket", "--log-error=" + directory_.path + "/log",
+               "--bind-address=127.0.0.1", "--port=" + std::to_string(port_), "--skip-grant-tables",
+               "--innodb-use-native-aio=0", "--innodb-buffer-pool-size=8M", "--innodb-log-file-size=4M"});
     }
-    return program;
+};
+
+struct redis : server {
+    redis() {
+        start({program_of("ACACHE_REDIS_SERVER"), "--bind", "127.0.0.1", "--port", std::to_string(port_),
+               "--dir", directory_.path, "--logfile", directory_.path + "/log", "--save", ""});
+    }
+};
+
+/// What the program prints.
+std::string expected(int selects, int visits) {
+    return "100 handlers, " + std::to_string(selects) +
+           " SELECT\n"
+           "100 handlers, 0 SELECT\n"
+           "user 7 has visited once more: " +
+           std::to_string(visits) + ", " + std::to_string(visits) + "\nnobody has the id 1000000\n";
 }
 
 } // namespace
 
 TEST_CASE("a hundred handlers make one SELECT, and then none") {
-    const database server(mariadbd());
-    for (const char* visits : {"1, 1", "2, 2"}) {
-        const auto [status, output] = acache_test::run({EXAMPLE_PROGRAM, "--mysql", local(server.port)});
-        CHECK(output == "100 handlers, 1 SELECT\n"
-                        "100 handlers, 0 SELECT\n"
-                        "user 7 has visited once more: " +
-                            std::string(visits) +
-                            "\n"
-                            "nobody has the id 1000000\n");
+    const database mariadb;
+    for (const int visits : {1, 2}) {
+        const auto [status, output] = acache_test::run({EXAMPLE_PROGRAM, "--mysql", mariadb.address()});
+        CHECK(output == expected(1, visits));
         CHECK(status == 0);
     }
+}
+
+TEST_CASE("with Redis a second process finds what the first has loaded") {
+    const database mariadb;
+    const redis shared;
+    for (const int run : {1, 2, 3}) {
+        const auto [status, output] =
+            acache_test::run({EXAMPLE_PROGRAM, "--mysql", mariadb.address(), "--redis", shared.address()});
+        CHECK(output == expected(run == 1 ? 1 : 0, run));
+        CHECK(status == 0);
+    }
+}
+
+TEST_CASE("a Redis that is not there costs a moment, and nothing else") {
+    const database mariadb;
+    const auto [status, output] =
+        acache_test::run({EXAMPLE_PROGRAM, "--mysql", mariadb.address(), "--redis", local(free_port())});
+    CHECK(output == "Redis is not there\n" + expected(1, 1));
+    CHECK(status == 0);
 }
 
 TEST_CASE("a database that is not there is an error, and soon") {
@@ -126,7 +168,11 @@ TEST_CASE("what is no address is refused") {
                                                       {"--mysql", ":1"},
                                                       {"--mysql", "host:99999"},
                                                       {"--mysql", "host:1x"},
-                                                      {"--other", "host:1"}}) {
+                                                      {"--other", "host:1"},
+                                                      {"--redis", "host:1"},
+                                                      {"--mysql", "host:1", "--redis"},
+                                                      {"--mysql", "host:1", "--redis", "host"},
+                                                      {"--mysql", "host:1", "--other", "host:1"}}) {
         std::vector<std::string> command{EXAMPLE_PROGRAM};
         command.insert(command.end(), arguments.begin(), arguments.end());
         CHECK(acache_test::run(command).status == 2);
