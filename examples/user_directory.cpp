@@ -181,10 +181,11 @@ asio::awaitable<void> show(Cache& cache, user_table& table) {
     }
 }
 
-constexpr acache::cache_options options{.ttl = 60s, .name = "users", .load_timeout = 10s, .negative_ttl = 5s};
+constexpr acache::cache_options users_options{
+    .ttl = 60s, .name = "users", .load_timeout = 10s, .negative_ttl = 5s};
 
 asio::awaitable<void> with_memory(asio::any_io_executor executor, user_table& table) {
-    acache::async_cache<user_id, user> cache(executor, options);
+    acache::async_cache<user_id, user> cache(executor, users_options);
     co_await show(cache, table);
 }
 
@@ -196,7 +197,7 @@ asio::awaitable<void> with_redis(asio::any_io_executor executor, user_table& tab
     acache::tiered_backend levels(
         acache::memory_backend<user_id, user>({.capacity = 10'000}),
         acache::redis_backend<user_id, user>(client, {.prefix = "acache_example:users"}));
-    acache::async_cache<user_id, user, decltype(levels)> cache(executor, std::move(levels), options);
+    acache::async_cache<user_id, user, decltype(levels)> cache(executor, std::move(levels), users_options);
     if (!co_await client.ready(2s)) {
         std::cout << "Redis is not there" << std::endl;
     }
