@@ -12,6 +12,9 @@
 #include <vector>
 
 #include <sys/wait.h>
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
 #include <unistd.h>
 
 namespace acache_test {
@@ -19,12 +22,19 @@ namespace acache_test {
 /// A program that runs beside the test, between two pipes.
 class child_process {
 public:
-    explicit child_process(std::vector<std::string> command) {
+    /// `tied` to the thread that makes it: where that ends, also by a signal, the program is killed (on
+    /// Linux).
+    explicit child_process(std::vector<std::string> command, [[maybe_unused]] bool tied = false) {
         std::array<int, 2> in{}, out{};
         check(::pipe(in.data()));
         check(::pipe(out.data()));
         check(id_ = ::fork());
         if (id_ == 0) {
+#ifdef __linux__
+            if (tied) {
+                ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            }
+#endif
             ::dup2(in[0], STDIN_FILENO);
             ::dup2(out[1], STDOUT_FILENO);
             for (const int end : {in[0], in[1], out[0], out[1]}) {

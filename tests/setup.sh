@@ -181,6 +181,21 @@ provide_later_boost() {
     note "$later_boost_dir/usr"
 }
 
+# Boost.Charconv of that Boost, for the one example over Boost.MySQL, which is left out without it. Sets
+# boost_charconv, the library.
+provide_boost_charconv() {
+    say "Boost.Charconv, unpacked under build/deps"
+    boost_charconv=
+    local package=libboost-charconv$later_boost-dev dir
+    dir=$deps/$package
+    if [ "$later_boost_dir" = "$deps/boost-$later_boost" ] &&
+        { [ -e "$dir/done" ] || { have_apt && provide_later_lists; }; } &&
+        unpack_package "$dir" "$package" later_apt apt-get; then
+        boost_charconv=$(find "$dir" -name libboost_charconv.a)
+    fi
+    note "${boost_charconv:-not to be had here}"
+}
+
 # Catch2 3 as source: a library built by another compiler, or without sanitizers, is of no use to us.
 # Sets catch2_dir, empty where CMake is to find or fetch it.
 provide_catch2() {
@@ -274,6 +289,32 @@ valkey_wrapper() {
     [ -n "$loader" ] || return 1
     printf '#!/bin/sh\nexec "%s" --argv0 valkey-server --library-path "%s" "%s" "$@"\n' \
         "$loader" "$libraries" "$1/valkey-tools/usr/bin/valkey-check-rdb"
+}
+
+# MariaDB's server, for the test of the example over a database, which is skipped without it: the program, and
+# those of its libraries that the system lacks, no service. Sets ACACHE_MARIADBD.
+provide_mariadb() {
+    say "mariadbd, from Debian's mariadb-server-core package, unpacked under build/deps"
+    local dir=$deps/mariadb package program=${ACACHE_MARIADBD:-$(command -v mariadbd)}
+    if [ -z "$program" ] && have_apt; then
+        first_known mariadb-server-core >/dev/null || update_lists
+        for package in mariadb-server-core $(first_known libaio1 libaio1t64) liburing2; do
+            unpack_package "$dir/$package" "$package" apt-get || break
+        done
+        mariadbd_wrapper "$dir" >"$dir/mariadbd" && chmod +x "$dir/mariadbd" &&
+            "$dir/mariadbd" --no-defaults --version >/dev/null && program=$dir/mariadbd
+    fi
+    ACACHE_MARIADBD=$program
+    export ACACHE_MARIADBD
+    note "${ACACHE_MARIADBD:-not to be had here: its test is skipped}"
+}
+
+# A script that runs what provide_mariadb has unpacked in a folder. The caller's first option stays the first.
+mariadbd_wrapper() {
+    local libraries
+    libraries=$(find "$1" -name '*.so*' -printf '%h\n' | sort -u | paste -s -d :)
+    printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@" --lc-messages-dir="%s"\n' \
+        "$libraries" "$1/mariadb-server-core/usr/sbin/mariadbd" "$1/mariadb-server-core/usr/share/mysql"
 }
 
 # Whether a clang has the sanitizers' runtimes, and its programs run here. Needs $deps.
