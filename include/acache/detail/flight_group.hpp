@@ -77,6 +77,20 @@ public:
 
         [[nodiscard]] flight_group& group() const noexcept { return group_; }
 
+    protected:
+        /// Of a job that runs. Not of a body, so that Asio's part of it is compiled once for all.
+        template <class Timer>
+        void time_out_after(Timer& deadline) {
+            deadline.async_wait([group = group_.shared(), late = job_ptr(this),
+                                 runner = boost::intrusive_ptr(this->runner())](error_code ec) mutable {
+                if (!ec) {
+                    auto& lane = *runner;
+                    lane.dispatch([group = std::move(group), late = std::move(late),
+                                   runner = std::move(runner)] { group->time_out(*late); });
+                }
+            });
+        }
+
     private:
         flight_group& group_;
     };

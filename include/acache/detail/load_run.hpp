@@ -64,6 +64,12 @@ asio::awaitable<void> run_jobs(load_runner& runner) {
     }
 }
 
+/// Not of a body, so that Asio's part of it is compiled once for all.
+template <class Group>
+load_runner_ptr make_runner(Group& group) {
+    return adopt(new load_runner(group.executor(), [](load_runner& r) { return run_jobs<Group>(r); }));
+}
+
 /// A job and the coroutine function that does its work, a `Body`.
 ///
 /// A body with `loads_only` true has its work in two parts as well, around an awaitable of the value:
@@ -95,8 +101,7 @@ public:
         auto& group = this->group();
         running_job self(*this, group.shared_from_this());
         if (!runner) {
-            runner =
-                adopt(new load_runner(group.executor(), [](load_runner& r) { return run_jobs<Group>(r); }));
+            runner = make_runner(group);
         }
         load_runner::start(std::move(runner), std::move(self), how);
     }
@@ -151,15 +156,7 @@ private:
         // Not on the load's executor: what is left of the timer afterwards is no part of the load.
         timer deadline(self.group().executor());
         deadline.expires_at(saturating_add(timer_clock::now(), *self.timeout_));
-        deadline.async_wait([group = self.group().shared(), job = boost::intrusive_ptr<load_run>(&self),
-                             runner = load_runner_ptr(self.runner())](error_code ec) mutable {
-            if (!ec) {
-                auto& lane = *runner;
-                lane.dispatch([group = std::move(group), job = std::move(job), runner = std::move(runner)] {
-                    group->time_out(*job);
-                });
-            }
-        });
+        self.time_out_after(deadline);
         co_await (*self.body_)(self);
     }
 
