@@ -4,6 +4,9 @@
 
 // What acache::redis has. One source file of the program includes <acache/redis/src.hpp> besides.
 
+#include <acache/redis/client.hpp>
 #include <acache/redis/error.hpp>
+#include <acache/redis/metrics.hpp>
+#include <acache/redis/options.hpp>
 
 #endif

@@ -50,6 +50,8 @@ public:
     /// Runs the coroutine on, by a post to its own executor. May end the waiter's life: no lock is to be
     /// held.
     void resume(error_code ec) { handler_.post(ec); }
+    /// The same from here, for who runs on the coroutine's executor.
+    void resume_here(error_code ec) { handler_.call(ec); }
     /// Destroys the coroutine where it stands. May end the waiter's life: no lock is to be held.
     void discard() { handler_.drop(); }
 
