@@ -218,7 +218,7 @@ TEST_CASE("A caller that is cancelled leaves at once, and the connection is none
         w.io,
         [&]() -> asio::awaitable<void> {
             try {
-                co_await redis_world::exec(*w.client->link(), {"SET", "k", "v"});
+                co_await redis_world::exec(*w.client->link(), words("SET", "k", "v"));
             } catch (const boost::system::system_error& e) {
                 outcome = e.code();
             }
@@ -243,7 +243,7 @@ TEST_CASE("The end of the client ends what waits for it") {
         w.io,
         [&]() -> asio::awaitable<void> {
             try {
-                co_await redis_world::exec(*link, {"GET", "k"});
+                co_await redis_world::exec(*link, words("GET", "k"));
             } catch (const boost::system::system_error& e) {
                 outcome = e.code();
             }
@@ -300,7 +300,7 @@ TEST_CASE("A change is never told before a reply that is older, unless that is k
     const auto read = [&](std::string key) -> asio::awaitable<void> {
         while (!stop) {
             const int before = member->news[key];
-            auto reply = co_await redis_world::exec(*w.client->link(), {"GET", key});
+            auto reply = co_await redis_world::exec(*w.client->link(), words("GET", key));
             ++reads;
             if (before == member->news[key]) {
                 member->copy[key] = reply.nodes.at(0).text;
@@ -344,8 +344,8 @@ TEST_CASE("A context may be destroyed after any handler") {
             client->link()->add(member);
             const auto use = [&]() -> asio::awaitable<void> {
                 (void)co_await client->ready(10s);
-                co_await redis_world::exec(*client->link(), {"SET", "k", "v"});
-                co_await redis_world::exec(*client->link(), {"GET", "k"});
+                co_await redis_world::exec(*client->link(), words("SET", "k", "v"));
+                co_await redis_world::exec(*client->link(), words("GET", "k"));
                 ++done;
             };
             asio::co_spawn(io, use(), asio::detached);
@@ -377,7 +377,7 @@ TEST_CASE("A client may end after any handler") {
         const auto use = [&](std::shared_ptr<acache::detail::redis_link> link) -> asio::awaitable<void> {
             try {
                 (void)co_await link->ready(10s);
-                co_await redis_world::exec(*link, {"GET", "k"});
+                co_await redis_world::exec(*link, words("GET", "k"));
                 ended = client.has_value();
             } catch (const boost::system::system_error& e) {
                 CHECK(e.code() == asio::error::operation_aborted);

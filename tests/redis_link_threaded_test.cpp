@@ -61,7 +61,7 @@ TEST_CASE("Callers on all threads get their own replies") {
         const auto link = w.client->link();
         for (int i = 0; i != 50; ++i) {
             const std::string text = std::to_string(id) + ":" + std::to_string(i);
-            const auto reply = co_await redis_world::exec(*link, {"ECHO", text});
+            const auto reply = co_await redis_world::exec(*link, words("ECHO", text));
             right += reply.nodes.at(0).text == text ? 1 : 0;
         }
     };
@@ -117,7 +117,7 @@ TEST_CASE("Callers may be cancelled on any thread") {
         const auto own = asio::make_strand(w.pool);
         const auto signal = std::make_shared<asio::cancellation_signal>();
         asio::co_spawn(
-            own, redis_world::exec(*w.client->link(), {"ECHO", "text"}),
+            own, redis_world::exec(*w.client->link(), words("ECHO", "text")),
             asio::bind_cancellation_slot(
                 signal->slot(), [&, signal](std::exception_ptr e, const acache::detail::redis_reply& r) {
                     replies += !e && r.nodes.at(0).text == "text" ? 1 : 0;
@@ -126,7 +126,7 @@ TEST_CASE("Callers may be cancelled on any thread") {
         asio::post(own, [signal] { signal->emit(asio::cancellation_type::terminal); });
     }
     CHECK(eventually([&] { return ended == callers; }));
-    CHECK_FALSE(asio::co_spawn(w.pool, redis_world::exec(*w.client->link(), {"PING"}), asio::use_future)
+    CHECK_FALSE(asio::co_spawn(w.pool, redis_world::exec(*w.client->link(), words("PING")), asio::use_future)
                     .get()
                     .nodes.empty());
     CHECK(w.client->metrics().connections == 1);
@@ -138,7 +138,7 @@ TEST_CASE("Contexts of callers may be destroyed while the link's goes on") {
         asio::io_context other{1};
         int done = 0;
         for (int c = 0; c != 8; ++c) {
-            asio::co_spawn(other, redis_world::exec(*w.client->link(), {"GET", "k"}),
+            asio::co_spawn(other, redis_world::exec(*w.client->link(), words("GET", "k")),
                            [&](std::exception_ptr, const acache::detail::redis_reply&) { ++done; });
         }
         for (int n = 0; n != i && done != 8; ++n) {
@@ -155,7 +155,7 @@ TEST_CASE("The client may end on any thread, with callers on others") {
         const auto call = [&](std::shared_ptr<acache::detail::redis_link> link) -> asio::awaitable<void> {
             try {
                 for (;;) {
-                    co_await redis_world::exec(*link, {"GET", "k"});
+                    co_await redis_world::exec(*link, words("GET", "k"));
                 }
             } catch (const boost::system::system_error&) {
                 ++ended;

@@ -84,6 +84,12 @@ private:
     std::string prefix_;
 };
 
+/// g++ 12 cannot make a list of strings inside a coroutine.
+template <class... Words>
+std::vector<std::string> words(const Words&... each) {
+    return {std::string(each)...};
+}
+
 inline constexpr acache::redis_client_options quick{
     .timeout = 150ms, .keepalive = 50ms, .failures_to_open = 3};
 
@@ -132,13 +138,13 @@ struct redis_world {
     }
 
     /// The replies to one command.
-    acache::detail::redis_reply command(std::vector<std::string> words) {
-        return run(exec(*client->link(), std::move(words)));
+    acache::detail::redis_reply command(std::vector<std::string> line) {
+        return run(exec(*client->link(), std::move(line)));
     }
     /// The error of one command; none where it has none.
-    boost::system::error_code error_of(std::vector<std::string> words) {
+    boost::system::error_code error_of(std::vector<std::string> line) {
         try {
-            command(std::move(words));
+            command(std::move(line));
             return {};
         } catch (const boost::system::system_error& e) {
             return e.code();
@@ -146,12 +152,12 @@ struct redis_world {
     }
 
     static asio::awaitable<acache::detail::redis_reply> exec(acache::detail::redis_link& link,
-                                                             std::vector<std::string> words) {
-        const auto build = [&words](boost::redis::request& request) {
-            if (words.size() == 1) {
-                request.push(words.front()); // an empty range would be no command at all
+                                                             std::vector<std::string> line) {
+        const auto build = [&line](boost::redis::request& request) {
+            if (line.size() == 1) {
+                request.push(line.front()); // an empty range would be no command at all
             } else {
-                request.push_range(words.front(), words.begin() + 1, words.end());
+                request.push_range(line.front(), line.begin() + 1, line.end());
             }
             return true;
         };
