@@ -7,11 +7,13 @@
 #include <acache/redis/backend.hpp>
 #include <acache/redis/client.hpp>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/redis/config.hpp>
 #include <boost/redis/connection.hpp>
@@ -42,13 +44,28 @@ inline constexpr acache::redis_client_options quick{
     return config;
 }
 
+/// Runs a connection as its owner does: again and again, since `async_run` ends where a connection is
+/// refused.
+inline asio::awaitable<void> keep_running(std::shared_ptr<boost::redis::connection> connection,
+                                          std::uint16_t port) {
+    const auto config = config_of(port);
+    asio::steady_timer pause(co_await asio::this_coro::executor);
+    while (connection->will_reconnect()) {
+        co_await connection->async_run(config, {boost::redis::logger::level::disabled},
+                                       asio::as_tuple(asio::use_awaitable));
+        connection->reset_stream();
+        pause.expires_after(10ms);
+        co_await pause.async_wait(asio::use_awaitable);
+    }
+}
+
 /// What one process has of Redis: a connection that runs, and a client on it.
 class redis_process {
 public:
     redis_process(asio::io_context& context, std::uint16_t port,
                   const acache::redis_client_options& options = quick)
         : connection_(std::make_shared<boost::redis::connection>(context)), client_(connection_, options) {
-        connection_->async_run(config_of(port), {boost::redis::logger::level::disabled}, asio::detached);
+        asio::co_spawn(context, keep_running(connection_, port), asio::detached);
     }
     redis_process(const redis_process&) = delete;
     redis_process& operator=(const redis_process&) = delete;

@@ -54,7 +54,8 @@ public:
     /// prefix that begins like this one.
     redis_backend(const redis_client& client, const redis_options& options, Codec codec = Codec(),
                   KeyCodec key_codec = KeyCodec())
-        : cache_(std::make_shared<cache>(client.link(), options, std::move(codec), std::move(key_codec))) {
+        : cache_(std::make_shared<cache>(detail::link_of(client), options, std::move(codec),
+                                         std::move(key_codec))) {
         cache_->link().add(cache_);
     }
     /// With a client of its own over this connection, which nobody else may use.

@@ -2,7 +2,6 @@
 #ifndef ACACHE_REDIS_CLIENT_HPP
 #define ACACHE_REDIS_CLIENT_HPP
 
-#include <acache/redis/codec.hpp>
 #include <acache/redis/detail/redis_link.hpp>
 #include <acache/redis/metrics.hpp>
 #include <acache/redis/options.hpp>
@@ -18,6 +17,15 @@
 #include <utility>
 
 namespace acache {
+
+class redis_client;
+
+namespace detail {
+
+/// What a client is a handle to; keeps it going.
+[[nodiscard]] std::shared_ptr<redis_link> link_of(const redis_client& client);
+
+} // namespace detail
 
 /// A connection to Redis or Valkey that caches share: a handle, cheap to copy. It takes over the connection's
 /// requests and pushes, which nobody else may use; to configure it (address, TLS, authentication, database)
@@ -61,8 +69,7 @@ public:
     }
 
 private:
-    template <class K, class V, codec<V> Codec, codec<K> KeyCodec>
-    friend class redis_backend;
+    friend std::shared_ptr<detail::redis_link> detail::link_of(const redis_client& client);
 
     /// Ends with the last who needs it.
     struct running {
@@ -73,12 +80,12 @@ private:
         const std::shared_ptr<detail::redis_link> link;
     };
 
-    [[nodiscard]] std::shared_ptr<detail::redis_link> link() const {
-        return {running_, running_->link.get()};
-    }
-
     std::shared_ptr<running> running_;
 };
+
+inline std::shared_ptr<detail::redis_link> detail::link_of(const redis_client& client) {
+    return {client.running_, client.running_->link.get()};
+}
 
 } // namespace acache
 
