@@ -162,8 +162,11 @@ TEST_CASE("The client may end on any thread, with callers on others") {
                 ++ended;
             }
         };
+        // Without what keeps the client going.
+        const auto link = std::static_pointer_cast<acache::detail::redis_link>(
+            acache::detail::link_of(*w.client)->shared_from_this());
         for (int c = 0; c != 8; ++c) {
-            asio::co_spawn(w.pool, call(acache::detail::link_of(*w.client)), asio::detached);
+            asio::co_spawn(w.pool, call(link), asio::detached);
         }
         std::this_thread::sleep_for(std::chrono::milliseconds(i % 4));
         w.client.reset();

@@ -5,7 +5,6 @@
 #include <acache/redis/detail/envelope.hpp>
 #include <acache/redis/detail/redis_link.hpp>
 
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include <atomic>
@@ -65,7 +64,7 @@ public:
 
     /// Makes sure that who waits for others' leases is woken now and then, should no news of them come.
     void tick_on() {
-        boost::asio::dispatch(space_.link().get_executor(), [space = space_.weak()] {
+        space_.link().dispatch([space = space_.weak()] {
             if (const auto living = space.lock()) {
                 living->leases().arm();
             }

@@ -89,6 +89,9 @@ public:
                 co_await unblock(name);
                 continue;
             }
+            if (there.leased && !news && !co_await take_over(name, there.header, marker, lease)) {
+                continue;
+            }
             if (!there.leased || !news) {
                 if (!there.tags.empty()) {
                     co_await judge_tags({&there, 1}, reading);
@@ -444,6 +447,23 @@ private:
             result.emplace(std::move(of[i]), stamp);
         }
         co_return result;
+    }
+
+    /// Puts our mark in the place of another one, whose load then stores no more; false if that has gone.
+    asio::awaitable<bool> take_over(const std::string& name, const std::string& theirs,
+                                    const std::string& marker, redis_lease& lease) {
+        const auto replace = [&](boost::redis::request& to, const slot_names& names) {
+            expect_echo(name, marker);
+            to.push("EVAL", redis_scripts::fill, 1, names.slot(name), theirs, marker, leases().ttl().count());
+        };
+        const auto reply = co_await ask(replace);
+        throw_if_error(reply.nodes.at(0));
+        const bool is_ours = reply.nodes[0].value == "1";
+        if (is_ours) {
+            lease.took(marker);
+            count(link().counters.leases_granted);
+        }
+        co_return is_ours;
     }
 
     /// Takes something away that is no string and can be neither read nor replaced.

@@ -50,11 +50,12 @@ public:
         /// To be `co_await`ed until there is one.
         [[nodiscard]] auto answer() {
             return wait(of_.all_.mutex, [this](waiter& self) {
-                if (!of_.is_pending()) {
-                    return false;
+                const std::lock_guard lock{of_.all_.mutex};
+                const bool is_pending = of_.is_pending();
+                if (is_pending) {
+                    of_.all_.waiting.park(self);
                 }
-                of_.all_.waiting.park(self);
-                return true;
+                return is_pending;
             });
         }
 

@@ -21,6 +21,8 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/dispatch.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/execution_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -56,7 +58,8 @@ namespace acache::detail {
 class redis_link final : public context_watcher {
 public:
     redis_link(std::shared_ptr<boost::redis::connection> connection, const redis_client_options& options)
-        : connection_(std::move(connection)), executor_(connection_->get_executor()), options_(options),
+        : connection_(std::move(connection)), executor_(connection_->get_executor()),
+          home_(asio::query(executor_, asio::execution::context)), options_(options),
           news_([this](std::string_view key) { changed(key); }, [this] { emptied(); }) {
         check_positive(options.timeout, "redis_client_options::timeout");
         check_positive(options.keepalive, "redis_client_options::keepalive");
@@ -70,8 +73,25 @@ public:
 
     redis_counters counters;
 
+    /// Calls `f` on the link's executor, now if that is here; never, where its context is no more.
+    /// Thread-safe.
+    template <class F>
+    void dispatch(F f) {
+        if (!is_homeless_.load(std::memory_order_acquire)) {
+            asio::dispatch(executor_, std::move(f));
+        }
+    }
+    /// The same, not before what runs there now has ended.
+    template <class F>
+    void post(F f) {
+        if (!is_homeless_.load(std::memory_order_acquire)) {
+            asio::post(executor_, std::move(f));
+        }
+    }
+
     /// Thread-safe, as the next three.
     void start() {
+        watch(home_);
         on_executor([](redis_link& self) {
             self.connection_->set_receive_response(self.news_);
             self.receive();
@@ -105,10 +125,9 @@ public:
     template <class Build, class Done>
     void submit(Build build, Done done) {
         redis_ending ending(std::make_shared<submission<Done>>(std::move(done)));
-        asio::dispatch(executor_,
-                       [self = shared(), build = std::move(build), ending = std::move(ending)]() mutable {
-                           self->begin(std::move(ending), build);
-                       });
+        dispatch([self = shared(), build = std::move(build), ending = std::move(ending)]() mutable {
+            self->begin(std::move(ending), build);
+        });
     }
 
     /// The same for a coroutine, on any executor. Throws what has gone wrong; cancelled, `operation_aborted`
@@ -143,6 +162,7 @@ private:
         const redis_member* name;
         bool open = false;
         bool opening = false;
+        std::vector<std::string> early{}; // heard of before the answer to its opening was seen
     };
 
     [[nodiscard]] std::shared_ptr<redis_link> shared() {
@@ -150,7 +170,7 @@ private:
     }
     template <class F>
     void on_executor(F f) {
-        asio::dispatch(executor_, [self = shared(), f = std::move(f)] { f(*self); });
+        dispatch([self = shared(), f = std::move(f)] { f(*self); });
     }
 
     // ---- Requests
@@ -158,7 +178,7 @@ private:
 
     template <class Build>
     void submit_call(const std::shared_ptr<redis_call>& call, const Build& build) {
-        asio::dispatch(executor_, [self = shared(), ending = redis_ending(call), &build]() mutable {
+        dispatch([self = shared(), ending = redis_ending(call), &build]() mutable {
             // The caller may leave, and `build` with it.
             auto& waiting = static_cast<redis_call&>(*ending.of());
             if (const auto here = waiting.hold_caller()) {
@@ -273,10 +293,12 @@ private:
 
     void changed(std::string_view key) {
         redis_counters::add(counters.invalidations);
-        for (const seat& s : members_) {
+        for (seat& s : members_) {
             if (const auto member = s.member.lock(); member && key.starts_with(member->prefix())) {
                 if (s.open) {
                     member->changed(key);
+                } else if (s.opening) {
+                    s.early.emplace_back(key);
                 }
                 return;
             }
@@ -284,7 +306,7 @@ private:
     }
     void emptied() {
         // Not here, in the midst of reading.
-        asio::post(executor_, [self = shared()] { self->lose(); });
+        post([self = shared()] { self->lose(); });
         for (seat& s : members_) {
             close(s);
         }
@@ -354,6 +376,7 @@ private:
             redis_counters::add(counters.connections);
         }
         open_all();
+        update_connected();
         stop_timer(pulse_timer_);
         start_timer(pulse_timer_, std::chrono::steady_clock::now() + options_.keepalive, &redis_link::pulse);
     }
@@ -405,6 +428,7 @@ private:
             return;
         }
         s->opening = false;
+        const auto early = std::exchange(s->early, {});
         const auto member = s->member.lock();
         if (turn != turn_) {
             open(name); // that was another connection
@@ -413,6 +437,9 @@ private:
                 expect_tracking(reply);
                 s->open = true;
                 member->opened(reply, 1);
+                for (const auto& key : early) {
+                    member->changed(key);
+                }
                 update_connected();
             } catch (...) {
                 redis_counters::add(counters.failures);
@@ -440,19 +467,33 @@ private:
         for (seat& s : members_) {
             close(s);
         }
+        abort_all();
+        connection_->cancel(boost::redis::operation::receive);
+        connection_->cancel(boost::redis::operation::exec);
+    }
+
+    void context_gone(asio::execution_context& context) override {
+        calls_.discard_waiters_of(context);
+        if (&context == &home_) {
+            is_homeless_.store(true, std::memory_order_release);
+            stopped_ = true;
+            is_there_ = false;
+            connected_ = false;
+            abort_all();
+        }
+    }
+    void abort_all() {
         while (!deadlines_.empty()) {
             redis_operation& op = deadlines_.front();
             deadlines_.pop_front();
             op.finish(asio::error::operation_aborted);
         }
-        connection_->cancel(boost::redis::operation::receive);
-        connection_->cancel(boost::redis::operation::exec);
     }
-
-    void context_gone(asio::execution_context& context) override { calls_.discard_waiters_of(context); }
 
     const std::shared_ptr<boost::redis::connection> connection_;
     const asio::any_io_executor executor_;
+    asio::execution_context& home_;
+    std::atomic<bool> is_homeless_ = false; // the context is no more
     const redis_client_options options_;
     push_reader news_;
     server_clock clock_;

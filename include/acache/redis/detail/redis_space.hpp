@@ -15,8 +15,6 @@
 #include <acache/redis/error.hpp>
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/dispatch.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/redis/request.hpp>
 #include <boost/system/system_error.hpp>
 #include <boost/unordered/unordered_flat_map.hpp>
@@ -112,7 +110,7 @@ public:
     [[nodiscard]] std::string fresh_generation() { return names_.generation_of(leases_.next_id()); }
     /// This process has started a generation. Any thread; in force for whatever is asked after that.
     void cleared(std::string generation) {
-        asio::dispatch(link_->get_executor(), [self = weak(), generation = std::move(generation)] {
+        link_->dispatch([self = weak(), generation = std::move(generation)] {
             if (const auto living = self.lock()) {
                 living->names_.generation(generation);
                 living->started_anew();
@@ -205,7 +203,7 @@ public:
             all_changed();
             return;
         case slot_names::kind::state:
-            asio::post(link_->get_executor(), [self = weak()] { // nothing is sent in the midst of reading
+            link_->post([self = weak()] { // nothing is sent in the midst of reading
                 if (const auto living = self.lock()) {
                     living->read_state();
                 }
@@ -239,7 +237,7 @@ private:
     template <class Change>
     void queue(Change change) {
         change_queue(change);
-        asio::dispatch(link_->get_executor(), [self = weak()] {
+        link_->dispatch([self = weak()] {
             if (const auto living = self.lock()) {
                 (void)living->is_good();
             }
@@ -283,12 +281,12 @@ private:
             key_changed(key);
             return;
         }
-        asio::post(link_->get_executor(), // nothing is sent in the midst of reading
-                   [self = weak(), key, header = std::move(expected->second)] {
-                       if (const auto living = self.lock()) {
-                           living->compare(key, header);
-                       }
-                   });
+        link_->post( // nothing is sent in the midst of reading
+            [self = weak(), key, header = std::move(expected->second)] {
+                if (const auto living = self.lock()) {
+                    living->compare(key, header);
+                }
+            });
         echoes_.erase(expected);
     }
     /// Whether somebody else has changed the slot too.

@@ -46,6 +46,7 @@ public:
         /// `forget`.
         [[nodiscard]] auto changed() {
             return wait(all_.mutex_, [this](waiter& self) {
+                const std::lock_guard lock{all_.mutex_};
                 if (std::exchange(link_.rung, false)) {
                     return false;
                 }
