@@ -165,7 +165,7 @@ TEST_CASE("a payload of ten megabytes and ten thousand tags pass") {
 }
 
 // Contract C33.
-TEST_CASE("C33: every truncation of an envelope is unreadable") {
+TEST_CASE("C33 every truncation of an envelope is unreadable") {
     const std::string bytes = bytes_of(sample());
     for (std::size_t size = 0; size != bytes.size(); ++size) {
         // A block of its own, so that a sanitizer sees each byte read beyond it.
@@ -176,13 +176,13 @@ TEST_CASE("C33: every truncation of an envelope is unreadable") {
     CHECK(kind_of(bytes) == slot_kind::value);
 }
 
-TEST_CASE("C33: an envelope with more behind it is unreadable") {
+TEST_CASE("C33 an envelope with more behind it is unreadable") {
     CHECK(kind_of(bytes_of(sample()) + '\0') == slot_kind::unreadable);
     CHECK(kind_of(bytes_of(sample()) + bytes_of(sample())) == slot_kind::unreadable);
     CHECK(kind_of(lease_marker(some_id) + '\0') == slot_kind::unreadable);
 }
 
-TEST_CASE("C33: an envelope of another key is unreadable") {
+TEST_CASE("C33 an envelope of another key is unreadable") {
     const std::string bytes = bytes_of(sample());
     for (const std::string key : {"", "user:", "user:8", "user:70", "User:7", "user:7\""}) {
         INFO(key);
@@ -191,7 +191,7 @@ TEST_CASE("C33: an envelope of another key is unreadable") {
     CHECK(kind_of(bytes, "user:7\0"s) == slot_kind::unreadable);
 }
 
-TEST_CASE("C33: an envelope of a later version is unreadable, whatever else it has") {
+TEST_CASE("C33 an envelope of a later version is unreadable, whatever else it has") {
     std::string later = bytes_of(sample());
     later[version_at] = 2;
     CHECK(kind_of(later) == slot_kind::unreadable);
@@ -202,7 +202,7 @@ TEST_CASE("C33: an envelope of a later version is unreadable, whatever else it h
     CHECK(kind_of(later) == slot_kind::unreadable);
 }
 
-TEST_CASE("C33: every change of a byte that is not the value's own makes an envelope unreadable") {
+TEST_CASE("C33 every change of a byte that is not the value's own makes an envelope unreadable") {
     const std::string bytes = bytes_of(sample());
     const auto unreadable = [](const std::string& changed) {
         CHECK(kind_of(changed) == slot_kind::unreadable);
@@ -219,7 +219,7 @@ TEST_CASE("C33: every change of a byte that is not the value's own makes an enve
     }
 }
 
-TEST_CASE("C33: sizes that are wrong together are unreadable") {
+TEST_CASE("C33 sizes that are wrong together are unreadable") {
     const std::string bytes = bytes_of(sample());
     const auto with = [&](std::size_t at, std::string_view in_place) {
         std::string changed = bytes;
@@ -242,7 +242,7 @@ TEST_CASE("C33: sizes that are wrong together are unreadable") {
     CHECK(kind_of(moved) == slot_kind::unreadable); // of another key
 }
 
-TEST_CASE("C33: random bytes are unreadable") {
+TEST_CASE("C33 random bytes are unreadable") {
     std::mt19937_64 random(2);
     const std::string valid = bytes_of(sample());
     int readable = 0;
@@ -257,7 +257,7 @@ TEST_CASE("C33: random bytes are unreadable") {
     CHECK(readable == 0);
 }
 
-TEST_CASE("C33: a damaged envelope is unreadable, or its views are within its bytes") {
+TEST_CASE("C33 a damaged envelope is unreadable, or its views are within its bytes") {
     std::mt19937_64 random(3);
     const std::string valid = bytes_of(sample());
     for (int i = 0; i != 100'000; ++i) {
