@@ -139,6 +139,8 @@ public:
             }
             co_await pause_for(std::chrono::milliseconds(dice(12)));
         }
+        // What could not be removed yet would die with the process.
+        (void)co_await comes_true([this] { return redis_.metrics().queued_removals == 0; });
         const auto m = cache_.metrics();
         std::cout << "hits " << m.hits << " loads " << m.loads << " losses " << redis_.metrics().losses
                   << std::endl;
