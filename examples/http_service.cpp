@@ -144,8 +144,9 @@ private:
         if (!id || !(removes || is_name(name))) {
             co_return make_response(http::status::bad_request);
         }
-        const bool was_there =
-            co_await (removes ? source_.remove_user(*id) : source_.rename_user(*id, std::move(name)));
+        // Not awaited at once: g++ 12 loses count of what is in a conditional that is awaited.
+        auto change = removes ? source_.remove_user(*id) : source_.rename_user(*id, std::move(name));
+        const bool was_there = co_await std::move(change);
         co_await cached_.forget_user(*id);
         if (!was_there || removes) {
             co_return make_response(was_there ? http::status::ok : http::status::not_found);
