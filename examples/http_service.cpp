@@ -3,11 +3,22 @@
 // An HTTP service on a pool of two threads whose answers come from a slow data source, behind caches:
 //
 //     GET /users/{id}       many requests at a time make few batch queries
+//     PUT /users/{id}       renames the user, to what is in the body
+//     DELETE /users/{id}
 //     GET /reports/{name}   many requests for one report make it once
 //     GET /metrics          for Prometheus: the caches, and how often the source was asked
 //
-//     http_service [port]   0, the default, takes a free port, and prints which. SIGINT or SIGTERM ends it:
-//                           requests under way are answered first.
+//     http_service [port] [--redis HOST:PORT]
+//
+// Port 0, the default, takes a free one, and prints which. SIGINT or SIGTERM ends it: requests under way are
+// answered first.
+//
+// Instances on one Redis share what is in their caches, and see at once when another has changed it. Here
+// each has a data source of its own, in its memory, where in earnest there is one database for all. So a user
+// that one has renamed has the new name at another as long as Redis has it, and its old one after a DELETE.
+
+#include "http_service/caches.hpp"
+#include "http_service/data_source.hpp"
 
 #include <acache/acache.hpp>
 #include <acache/prometheus.hpp>
@@ -26,19 +37,17 @@
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
-#include <array>
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <iostream>
 #include <list>
 #include <memory>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,48 +59,6 @@ namespace http = boost::beast::http;
 using asio::ip::tcp;
 using boost::system::error_code;
 using namespace std::chrono_literals;
-
-struct user {
-    std::int64_t id;
-    std::string name;
-};
-
-/// Where the data lives: a database, another service. Every query takes its time, and is counted.
-class data_source {
-public:
-    /// An empty element for an id that nobody has.
-    asio::awaitable<std::vector<std::optional<user>>> find_users(std::vector<std::int64_t> ids) {
-        ++user_queries;
-        co_await latency(50ms);
-        std::vector<std::optional<user>> found;
-        for (const auto id : ids) {
-            found.push_back(id >= 1 && id <= 1000 ? std::optional(user{id, "user " + std::to_string(id)})
-                                                  : std::nullopt);
-        }
-        co_return found;
-    }
-
-    asio::awaitable<std::string> make_report(std::string_view name) {
-        ++report_queries;
-        co_await latency(name == "endless" ? 1h : 200ms);
-        if (name.empty()) {
-            throw boost::system::system_error(acache::errc::not_found);
-        }
-        if (name == "broken") {
-            throw std::runtime_error("the report cannot be made");
-        }
-        co_return "The report on " + std::string(name) + "\n";
-    }
-
-    std::atomic<std::uint64_t> user_queries = 0;
-    std::atomic<std::uint64_t> report_queries = 0;
-
-private:
-    static asio::awaitable<void> latency(std::chrono::milliseconds time) {
-        asio::steady_timer timer(co_await asio::this_coro::executor, time);
-        co_await timer.async_wait(asio::use_awaitable);
-    }
-};
 
 using request = http::request<http::string_body>;
 using response = http::response<http::string_body>;
@@ -108,26 +75,33 @@ response make_response(http::status status) {
     return make_response(status, std::string(http::obsolete_reason(status)) + "\n");
 }
 
-/// The caches and what is answered from them. Knows nothing of connections.
+/// The number that all of `text` is.
+template <class Number>
+std::optional<Number> parse(std::string_view text) {
+    Number number = 0;
+    const char* const end = text.data() + text.size();
+    return std::from_chars(text.data(), end, number) == std::from_chars_result{end, {}}
+               ? std::optional(number)
+               : std::nullopt;
+}
+
+/// What is answered, from the data source and the caches before it. Knows nothing of connections.
 class service {
 public:
-    explicit service(asio::any_io_executor pool)
-        : user_cache_(pool, {.capacity = 100'000, .ttl = 60s, .name = "users", .load_timeout = 1s}),
-          // On a pool there is no tick in which all requests have come: a window gathers them.
-          users_(user_cache_,
-                 [this](std::vector<std::int64_t> ids) { return source_.find_users(std::move(ids)); },
-                 {.max_batch_size = 1000, .batch_window = 5ms}),
-          report_cache_(pool, {.capacity = 1000, .ttl = 10s, .name = "reports", .load_timeout = 1s}),
-          report_(report_cache_.cached("report:{}",
-                                       [this](std::string_view name) { return source_.make_report(name); })) {
-    }
+    /// Both outlive the service.
+    service(data_source& source, caches& cached) : source_(source), cached_(cached) {}
 
     asio::awaitable<response> answer(const request& asked) {
-        if (asked.method() != http::verb::get) {
-            co_return make_response(http::status::method_not_allowed);
-        }
         try {
-            co_return co_await answer_get({asked.target().data(), asked.target().size()});
+            const std::string_view path(asked.target().data(), asked.target().size());
+            if (asked.method() == http::verb::get) {
+                co_return co_await answer_get(path);
+            }
+            const bool removes = asked.method() == http::verb::delete_;
+            if (removes || asked.method() == http::verb::put) {
+                co_return co_await answer_change(path, removes, asked.body());
+            }
+            co_return make_response(http::status::method_not_allowed);
         } catch (const boost::system::system_error& error) {
             co_return make_response(status_of(error.code()));
         } catch (const std::exception& error) {
@@ -136,28 +110,22 @@ public:
         }
     }
 
-    /// Lets the loads under way finish, and refuses new ones.
-    asio::awaitable<void> drain() {
-        co_await users_.drain();
-        co_await user_cache_.drain();
-        co_await report_cache_.drain();
-    }
+    asio::awaitable<void> drain() { return cached_.drain(); }
 
 private:
+    static constexpr std::string_view users = "/users/", reports = "/reports/";
+
     asio::awaitable<response> answer_get(std::string_view path) {
-        constexpr std::string_view users = "/users/", reports = "/reports/";
         if (path.starts_with(users)) {
-            const auto id = parse_id(path.substr(users.size()));
+            const auto id = parse<std::int64_t>(path.substr(users.size()));
             if (!id) {
                 co_return make_response(http::status::bad_request);
             }
-            const user found = co_await users_.load(*id);
-            co_return make_response(
-                http::status::ok, "{\"id\":" + std::to_string(found.id) + ",\"name\":\"" + found.name + "\"}",
-                "application/json");
+            co_return describe(co_await cached_.find_user(*id));
         }
         if (path.starts_with(reports)) {
-            co_return make_response(http::status::ok, co_await report_(path.substr(reports.size())));
+            co_return make_response(http::status::ok,
+                                    co_await cached_.find_report(path.substr(reports.size())));
         }
         if (path == "/metrics") {
             co_return make_response(http::status::ok, metrics_page(), acache::prometheus_content_type);
@@ -165,23 +133,49 @@ private:
         co_return make_response(http::status::not_found);
     }
 
+    /// First the data source, then the caches: a load that began before the change is not kept. And what has
+    /// changed is loaded again rather than stored, so that of two who write at once the caches have what the
+    /// source has.
+    asio::awaitable<response> answer_change(std::string_view path, bool removes, std::string name) {
+        if (!path.starts_with(users)) {
+            co_return make_response(http::status::method_not_allowed);
+        }
+        const auto id = parse<std::int64_t>(path.substr(users.size()));
+        if (!id || !(removes || is_name(name))) {
+            co_return make_response(http::status::bad_request);
+        }
+        // Not awaited at once: g++ 12 loses count of what is in a conditional that is awaited.
+        auto change = removes ? source_.remove_user(*id) : source_.rename_user(*id, std::move(name));
+        const bool was_there = co_await std::move(change);
+        co_await cached_.forget_user(*id);
+        if (!was_there || removes) {
+            co_return make_response(was_there ? http::status::ok : http::status::not_found);
+        }
+        co_return describe(co_await cached_.find_user(*id));
+    }
+
+    /// Of what JSON does not escape.
+    static bool is_name(std::string_view text) {
+        return !text.empty() && text.size() <= 100 && std::ranges::all_of(text, [](char c) {
+            return c >= ' ' && c <= '~' && c != '"' && c != '\\';
+        });
+    }
+
+    static response describe(const user& found) {
+        return make_response(http::status::ok,
+                             "{\"id\":" + std::to_string(found.id) + ",\"name\":\"" + found.name + "\"}",
+                             "application/json");
+    }
+
     std::string metrics_page() const {
-        const std::array caches{acache::named_metrics{user_cache_.name(), user_cache_.metrics()},
-                                acache::named_metrics{report_cache_.name(), report_cache_.metrics()}};
         std::string page;
-        acache::write_prometheus(page, caches);
+        cached_.write_metrics(page);
         page += "# HELP source_queries_total Queries that reached the data source.\n"
                 "# TYPE source_queries_total counter\n"
                 "source_queries_total{of=\"users\"} " +
                 std::to_string(source_.user_queries) + "\nsource_queries_total{of=\"reports\"} " +
                 std::to_string(source_.report_queries) + '\n';
         return page;
-    }
-
-    static std::optional<std::int64_t> parse_id(std::string_view text) {
-        std::int64_t id = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-        return error == std::errc() && end == text.data() + text.size() ? std::optional(id) : std::nullopt;
     }
 
     static http::status status_of(error_code error) {
@@ -195,18 +189,16 @@ private:
         return http::status::internal_server_error;
     }
 
-    data_source source_;
-    acache::async_cache<std::int64_t, user> user_cache_;
-    acache::DataLoader<std::int64_t, user> users_;
-    acache::async_cache<std::string, std::string> report_cache_;
-    std::function<asio::awaitable<std::string>(std::string_view)> report_;
+    data_source& source_;
+    caches& cached_;
 };
 
 /// Connections, each on a strand of its own; whatever is common to them happens on the strand `control_`.
 class server {
 public:
-    server(asio::thread_pool& pool, std::uint16_t port)
-        : pool_(pool), control_(asio::make_strand(pool)), service_(pool.get_executor()),
+    /// The service outlives the work of the pool.
+    server(asio::thread_pool& pool, std::uint16_t port, service& answers)
+        : pool_(pool), control_(asio::make_strand(pool)), service_(answers),
           acceptor_(control_, tcp::endpoint(asio::ip::address_v4::loopback(), port)),
           signals_(control_, SIGINT, SIGTERM) {}
 
@@ -292,22 +284,49 @@ private:
 
     asio::thread_pool& pool_;
     asio::strand<asio::thread_pool::executor_type> control_;
-    service service_;
+    service& service_;
     tcp::acceptor acceptor_;
     asio::signal_set signals_;
     std::list<std::weak_ptr<beast::tcp_stream>> connections_; // each is its own strand's to destroy
     std::atomic<bool> stopping_ = false;
 };
 
-int main(int argc, char** argv) try {
-    const std::string_view text = argc > 1 ? argv[1] : "0";
+struct arguments {
     std::uint16_t port = 0;
-    if (std::from_chars(text.data(), text.data() + text.size(), port).ec != std::errc()) {
-        std::cerr << "usage: http_service [port]\n";
+    std::string redis_host; // none: without Redis
+    std::string redis_port;
+};
+
+std::optional<arguments> parse_arguments(std::vector<std::string_view> given) {
+    arguments parsed;
+    if (const auto option = std::ranges::find(given, "--redis"); option != given.end()) {
+        const std::string_view address = given.end() - option > 1 ? option[1] : "";
+        const auto colon = address.rfind(':');
+        if (colon == address.npos || colon == 0 || !parse<std::uint16_t>(address.substr(colon + 1))) {
+            return std::nullopt;
+        }
+        parsed.redis_host = address.substr(0, colon);
+        parsed.redis_port = address.substr(colon + 1);
+        given.erase(option, option + 2);
+    }
+    const auto port = parse<std::uint16_t>(given.empty() ? "0" : given.front());
+    parsed.port = port.value_or(0);
+    return port && given.size() <= 1 ? std::optional(parsed) : std::nullopt;
+}
+
+int main(int argc, char** argv) try {
+    const auto options = parse_arguments({argv + 1, argv + argc});
+    if (!options) {
+        std::cerr << "usage: http_service [port] [--redis HOST:PORT]\n";
         return 2;
     }
+    data_source source;
     asio::thread_pool pool(2);
-    server http_server(pool, port);
+    const auto cached = options->redis_host.empty()
+                            ? make_memory_caches(pool, source)
+                            : make_redis_caches(pool, source, options->redis_host, options->redis_port);
+    service answers(source, *cached);
+    server http_server(pool, options->port, answers);
     http_server.start();
     std::cout << "listening on http://127.0.0.1:" << http_server.port() << std::endl;
     pool.join();

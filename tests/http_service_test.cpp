@@ -2,21 +2,13 @@
 
 // Drives examples/http_service over HTTP, as its clients would.
 
-#include "child_process.hpp"
+#include "http_service_setup.hpp"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <csignal>
-#include <cstdint>
 #include <exception>
 #include <map>
 #include <memory>
@@ -24,92 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace {
-
-namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
-using asio::ip::tcp;
-using response = http::response<http::string_body>;
-
-http::request<http::empty_body> get(const std::string& path) {
-    http::request<http::empty_body> made{http::verb::get, path, 11};
-    made.set(http::field::host, "localhost");
-    return made;
-}
-
-/// A connection that is kept alive.
-class client {
-public:
-    explicit client(asio::io_context& context, std::uint16_t port) : socket_(context) {
-        socket_.connect({asio::ip::address_v4::loopback(), port});
-    }
-
-    response ask(const http::request<http::empty_body>& request) {
-        http::write(socket_, request);
-        return answer();
-    }
-    response ask(const std::string& path) { return ask(get(path)); }
-    void send(std::string_view bytes) { asio::write(socket_, asio::buffer(bytes)); }
-    response answer() {
-        response got;
-        http::read(socket_, buffer_, got);
-        return got;
-    }
-
-    asio::awaitable<response> ask_async(std::string path) {
-        auto request = get(path);
-        co_await http::async_write(socket_, request, asio::use_awaitable);
-        response got;
-        co_await http::async_read(socket_, buffer_, got, asio::use_awaitable);
-        co_return got;
-    }
-
-    bool closed_by_peer() {
-        char byte{};
-        boost::system::error_code error;
-        asio::read(socket_, asio::buffer(&byte, 1), error);
-        return error == asio::error::eof;
-    }
-
-private:
-    tcp::socket socket_;
-    beast::flat_buffer buffer_;
-};
-
-/// The program, on a port of its own choice.
-struct running_service {
-    running_service() {
-        const std::string line = program.read_line();
-        port = static_cast<std::uint16_t>(std::stoul(line.substr(line.rfind(':') + 1)));
-    }
-
-    int stop() {
-        program.signal(SIGTERM);
-        return program.wait();
-    }
-
-    client connect() { return client(context, port); }
-
-    /// The value of one sample of /metrics.
-    std::uint64_t metric(const std::string& sample) {
-        const std::string page = connect().ask("/metrics").body();
-        const auto at = page.find('\n' + sample + ' ');
-        INFO(page);
-        REQUIRE(at != std::string::npos);
-        return std::stoull(page.substr(at + sample.size() + 2));
-    }
-
-    asio::io_context context;
-    acache_test::child_process program{{EXAMPLE_PROGRAM}};
-    std::uint16_t port = 0;
-};
-
-std::string user_json(int id) {
-    return "{\"id\":" + std::to_string(id) + ",\"name\":\"user " + std::to_string(id) + "\"}";
-}
-
-} // namespace
+using namespace acache_test;
 
 TEST_CASE("a thousand requests, a hundred at once, reach the source a few times") {
     constexpr int connections = 100, requests_each = 10, users = 50, reports = 5;
@@ -162,9 +69,7 @@ TEST_CASE("errors have their status, and the connection lives on") {
     CHECK(connection.ask("/reports/").result() == http::status::not_found);
     CHECK(connection.ask("/reports/broken").result() == http::status::internal_server_error);
     CHECK(connection.ask("/reports/endless").result() == http::status::service_unavailable);
-    auto post = get("/users/1");
-    post.method(http::verb::post);
-    CHECK(connection.ask(post).result() == http::status::method_not_allowed);
+    CHECK(connection.ask(ask_for(http::verb::post, "/users/1")).result() == http::status::method_not_allowed);
     CHECK(connection.ask("/users/7").body() == user_json(7));
     CHECK(service.stop() == 0);
 }
@@ -195,4 +100,59 @@ TEST_CASE("a signal lets requests under way be answered, and ends the service") 
     CHECK(idle.closed_by_peer());
     CHECK(service.program.read_line() == "stopped");
     CHECK(service.program.wait() == 0);
+}
+
+TEST_CASE("a user that is changed is answered as changed, from then on") {
+    running_service service;
+    client connection = service.connect();
+    CHECK(connection.ask("/users/7").body() == user_json(7));
+
+    const response renamed = connection.ask(ask_for(http::verb::put, "/users/7", "Ada Lovelace"));
+    CHECK(renamed.result() == http::status::ok);
+    CHECK(renamed.body() == user_json(7, "Ada Lovelace"));
+    CHECK(connection.ask("/users/7").body() == user_json(7, "Ada Lovelace"));
+    CHECK(connection.ask("/users/8").body() == user_json(8));
+
+    CHECK(connection.ask(ask_for(http::verb::delete_, "/users/7")).result() == http::status::ok);
+    CHECK(connection.ask("/users/7").result() == http::status::not_found);
+    CHECK(connection.ask(ask_for(http::verb::delete_, "/users/7")).result() == http::status::not_found);
+    CHECK(connection.ask(ask_for(http::verb::put, "/users/7", "Ada")).result() == http::status::not_found);
+    CHECK(service.stop() == 0);
+}
+
+TEST_CASE("what cannot be a change is refused") {
+    running_service service;
+    client connection = service.connect();
+    const auto put = [&](const std::string& path, std::string name) {
+        return connection.ask(ask_for(http::verb::put, path, std::move(name))).result();
+    };
+    for (const char* name : {"", "\"", "\\", "a\nb", "\x7f", "\xff"}) {
+        CHECK(put("/users/1", name) == http::status::bad_request);
+    }
+    CHECK(put("/users/1", std::string(101, 'a')) == http::status::bad_request);
+    CHECK(put("/users/abc", "Ada") == http::status::bad_request);
+    CHECK(put("/reports/r", "Ada") == http::status::method_not_allowed);
+    CHECK(connection.ask(ask_for(http::verb::delete_, "/users/")).result() == http::status::bad_request);
+    CHECK(connection.ask(ask_for(http::verb::delete_, "/metrics")).result() ==
+          http::status::method_not_allowed);
+    CHECK(connection.ask("/users/1").body() == user_json(1));
+    CHECK(service.stop() == 0);
+}
+
+TEST_CASE("arguments that are none are refused") {
+    for (const std::vector<std::string>& arguments : {std::vector<std::string>{"x"},
+                                                      {"1x"},
+                                                      {"65536"},
+                                                      {"0", "0"},
+                                                      {"--other"},
+                                                      {"--redis"},
+                                                      {"--redis", "host"},
+                                                      {"--redis", ":1"},
+                                                      {"--redis", "host:"},
+                                                      {"--redis", "host:1x"},
+                                                      {"--redis", "host:1", "--redis", "host:1"}}) {
+        std::vector<std::string> command{EXAMPLE_PROGRAM};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        CHECK(acache_test::run(command).status == 2);
+    }
 }

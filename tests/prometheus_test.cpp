@@ -1,13 +1,12 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
 #include "cache_setup.hpp"
+#include "promtool.hpp"
 
 #include <acache/prometheus.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
 #include <limits>
 #include <locale>
 #include <sstream>
@@ -19,6 +18,7 @@
 namespace {
 
 using namespace std::chrono_literals;
+using acache_test::check_with_promtool;
 
 acache::cache_metrics some_metrics() {
     acache::cache_metrics m;
@@ -161,16 +161,6 @@ TEST_CASE("numbers do not depend on the locale, and the greatest are whole") {
     std::locale::global(before);
     CHECK(count_of(page, R"(acache_requests_total{cache="c",result="hit"} 18446744073709551615)") == 1);
     CHECK(count_of(page, R"(acache_load_duration_seconds_sum{cache="c"} 1234567.000000001)") == 1);
-}
-
-void check_with_promtool(const std::string& page) {
-    if (std::system("command -v promtool >/dev/null 2>&1") != 0) {
-        SKIP("promtool is not installed");
-    }
-    std::FILE* const promtool = ::popen("promtool check metrics", "w");
-    REQUIRE(promtool != nullptr);
-    CHECK(std::fwrite(page.data(), 1, page.size(), promtool) == page.size());
-    CHECK(::pclose(promtool) == 0);
 }
 
 TEST_CASE("promtool finds nothing to complain about") {

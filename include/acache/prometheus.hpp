@@ -49,17 +49,8 @@ inline void write_prometheus(std::string& out, std::span<const named_metrics> ca
     if (caches.empty()) {
         return;
     }
-    detail::prometheus_text text{out};
-    for (const auto& family : detail::prometheus_families) {
-        text.header(family.name, family.type, family.help);
-        for (const auto& [cache, metrics] : caches) {
-            for (const auto& sample : family.samples) {
-                text.sample(family.name, "", cache)
-                    .label(family.label, sample.label_value)
-                    .value(sample.number(metrics));
-            }
-        }
-    }
+    detail::prometheus_text text(out, "cache");
+    detail::write_families(text, detail::prometheus_families, caches);
     detail::write_load_durations(text, caches);
 }
 

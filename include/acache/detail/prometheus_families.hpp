@@ -2,9 +2,11 @@
 #ifndef ACACHE_DETAIL_PROMETHEUS_FAMILIES_HPP
 #define ACACHE_DETAIL_PROMETHEUS_FAMILIES_HPP
 
+#include <acache/detail/prometheus_text.hpp>
 #include <acache/metrics.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -12,19 +14,40 @@
 namespace acache::detail {
 
 /// One sample of a family: the value of the label that tells it from the others, and where its number is.
-struct prometheus_sample {
+template <class Metrics>
+struct basic_prometheus_sample {
     std::string_view label_value;
-    std::uint64_t (*number)(const cache_metrics&);
+    std::uint64_t (*number)(const Metrics&);
 };
 
-/// Samples of one name. `label` is empty where a cache has but one.
-struct prometheus_family {
+/// Samples of one name. `label` is empty where a cache, or whatever is measured, has but one.
+template <class Metrics>
+struct basic_prometheus_family {
     std::string_view name;
     std::string_view type;
     std::string_view help;
     std::string_view label;
-    std::span<const prometheus_sample> samples;
+    std::span<const basic_prometheus_sample<Metrics>> samples;
 };
+
+using prometheus_sample = basic_prometheus_sample<cache_metrics>;
+using prometheus_family = basic_prometheus_family<cache_metrics>;
+
+/// `all` have a name and metrics each.
+template <class Metrics, std::size_t N, class Named>
+void write_families(prometheus_text& text, const basic_prometheus_family<Metrics> (&families)[N],
+                    std::span<const Named> all) {
+    for (const auto& family : families) {
+        text.header(family.name, family.type, family.help);
+        for (const auto& [owner, metrics] : all) {
+            for (const auto& sample : family.samples) {
+                text.sample(family.name, "", owner)
+                    .label(family.label, sample.label_value)
+                    .value(sample.number(metrics));
+            }
+        }
+    }
+}
 
 inline constexpr prometheus_sample prometheus_requests[] = {
     {"hit", [](const cache_metrics& m) { return m.hits; }},

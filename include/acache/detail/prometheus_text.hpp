@@ -17,7 +17,8 @@ namespace acache::detail {
 /// `std::to_chars`: no locale changes them.
 class prometheus_text {
 public:
-    explicit prometheus_text(std::string& out) noexcept : out_(out) {}
+    /// `of` is the label that tells whose a sample is.
+    prometheus_text(std::string& out, std::string_view of) noexcept : out_(out), of_(of) {}
 
     void header(std::string_view name, std::string_view type, std::string_view help) {
         out_.append("# HELP ").append(name).append(" ").append(help).append("\n");
@@ -25,9 +26,9 @@ public:
     }
 
     /// Begins a sample; labels and a value follow.
-    prometheus_text& sample(std::string_view name, std::string_view suffix, std::string_view cache) {
-        out_.append(name).append(suffix).append("{cache=\"");
-        escaped(cache);
+    prometheus_text& sample(std::string_view name, std::string_view suffix, std::string_view owner) {
+        out_.append(name).append(suffix).append("{").append(of_).append("=\"");
+        escaped(owner);
         out_.append("\"");
         return *this;
     }
@@ -94,6 +95,7 @@ private:
     }
 
     std::string& out_;
+    const std::string_view of_;
 };
 
 } // namespace acache::detail
