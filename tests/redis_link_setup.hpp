@@ -107,6 +107,12 @@ std::vector<std::string> words(const Words&... each) {
 inline constexpr acache::redis_client_options quick{
     .timeout = 150ms, .keepalive = 50ms, .failures_to_open = 3};
 
+/// The link without what keeps its client going.
+inline std::shared_ptr<acache::detail::redis_link> bare_link_of(const acache::redis_client& client) {
+    return std::static_pointer_cast<acache::detail::redis_link>(
+        acache::detail::link_of(client)->shared_from_this());
+}
+
 /// A server, and a client of it in a context of one thread.
 struct redis_world {
     explicit redis_world(acache::redis_client_options options = quick)
