@@ -7,6 +7,8 @@
 #include <acache/redis.hpp>
 #include <acache/shared_backend.hpp>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/post.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -15,6 +17,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <set>
@@ -236,6 +239,39 @@ TEST_CASE("C32 A lease that is given up lets the next one load at once, in any p
             [&] { return p.there.metrics().leases_awaited + p.here.metrics().leases_awaited == 2; }));
         holder.reset();
         CHECK(co_await comes_true([&] { return granted == 2; }, 1s));
+    });
+}
+
+TEST_CASE("C32 A look-up that is cancelled before its answer leaves no lease to wait for") {
+    two_processes p;
+    run(p.context, [&]() -> asio::awaitable<void> {
+        co_await p.ready();
+        p.server.pause();
+        asio::cancellation_signal signal;
+        bool has_left = false;
+        asio::co_spawn(
+            p.context,
+            [&]() -> asio::awaitable<void> {
+                backend::lease unused;
+                (void)co_await p.a.get(k, unused, lease_mode::wait);
+            },
+            asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr e) { has_left = !!e; }));
+        co_await pause_for(20ms);
+        signal.emit(asio::cancellation_type::terminal);
+        CHECK(co_await comes_true([&] { return has_left; }));
+        p.server.resume();
+        bool is_granted = false;
+        asio::co_spawn(
+            p.context,
+            [&]() -> asio::awaitable<void> {
+                co_await p.ready();
+                backend::lease mine;
+                CHECK_FALSE(co_await p.b.get(k, mine, lease_mode::wait));
+                is_granted = true;
+            },
+            asio::detached);
+        CHECK(co_await comes_true([&] { return is_granted; }, 1s));
+        CHECK(p.here.metrics().losses == 0);
     });
 }
 
