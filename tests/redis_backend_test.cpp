@@ -629,6 +629,53 @@ TEST_CASE("A server that was restarted with what it had saved long before has no
     });
 }
 
+TEST_CASE("C10 A context may be destroyed after any handler, before what used it") {
+    redis_server server;
+    int handlers = 0;
+    for (bool has_ended = false; !has_ended; ++handlers) {
+        REQUIRE(handlers < 2'000);
+        std::optional<backend> b;
+        const auto heard = std::make_shared<listener>();
+        std::optional<backend::lease> kept(std::in_place);
+        int done = 0;
+        {
+            asio::io_context io{1};
+            const auto connection = std::make_shared<boost::redis::connection>(io);
+            asio::co_spawn(io, keep_running(connection, server.port()), asio::detached);
+            const acache::redis_client client(connection, quick);
+            b.emplace(client, acache::redis_options{.prefix = "users"});
+            b->listen(heard);
+            const std::vector<std::string> keys{"x", "y"};
+            const auto use = [&]() -> asio::awaitable<void> {
+                (void)co_await client.ready(20s);
+                backend::lease mine;
+                if (!co_await b->get(k, mine, lease_mode::wait)) {
+                    (void)co_await b->set(k, fresh("v"), mine);
+                }
+                std::vector<backend::lease> leases(keys.size());
+                (void)co_await b->get_many(keys, leases);
+                co_await b->invalidate_tag("t");
+                co_await b->erase(k);
+                ++done;
+            };
+            const auto keep = [&]() -> asio::awaitable<void> {
+                (void)co_await client.ready(20s);
+                (void)co_await b->get("kept", *kept, lease_mode::go_on);
+            };
+            asio::co_spawn(io, use(), asio::detached);
+            asio::co_spawn(io, use(), asio::detached);
+            asio::co_spawn(io, keep(), asio::detached);
+            for (int i = 0; i != handlers && done != 2; ++i) {
+                io.run_one_for(50ms);
+            }
+            has_ended = done == 2;
+        }
+        CHECK(b->coherence() == 0);
+        CHECK(heard->losses == heard->all);
+    }
+    CHECK(handlers > 30);
+}
+
 TEST_CASE("Keys of other types come back as what they were") {
     redis_server server;
     asio::io_context context;
