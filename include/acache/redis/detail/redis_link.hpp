@@ -7,6 +7,7 @@
 #include <acache/detail/context_watch.hpp>
 #include <acache/detail/waiter.hpp>
 #include <acache/redis/detail/context_gate.hpp>
+#include <acache/redis/detail/loose_timer.hpp>
 #include <acache/redis/detail/prefix_registry.hpp>
 #include <acache/redis/detail/push_reader.hpp>
 #include <acache/redis/detail/redis_call.hpp>
@@ -26,7 +27,6 @@
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/redis/connection.hpp>
 #include <boost/redis/operation.hpp>
@@ -240,7 +240,7 @@ private:
     }
 
     void arm_deadline() {
-        if (deadline_timer_.expired() && !deadlines_.empty()) {
+        if (!deadline_timer_.is_running() && !deadlines_.empty()) {
             start_timer(deadline_timer_, deadlines_.front().deadline, &redis_link::give_up);
         }
     }
@@ -259,23 +259,9 @@ private:
         arm_deadline();
     }
 
-    /// A timer belongs to its handler, and so goes with the context.
-    void start_timer(std::weak_ptr<asio::steady_timer>& as, std::chrono::steady_clock::time_point at,
+    void start_timer(loose_timer& timer, std::chrono::steady_clock::time_point at,
                      void (redis_link::*then)()) {
-        const auto timer = std::make_shared<asio::steady_timer>(executor_, at);
-        as = timer;
-        timer->async_wait([self = shared(), timer, &as, then](error_code failure) {
-            if (!failure && as.lock() == timer) {
-                as.reset();
-                ((*self).*then)();
-            }
-        });
-    }
-    static void stop_timer(std::weak_ptr<asio::steady_timer>& timer) {
-        if (const auto running = timer.lock()) {
-            timer.reset();
-            running->cancel();
-        }
+        timer.start(executor_, at, [self = shared(), then] { ((*self).*then)(); });
     }
 
     // ---- News
@@ -343,7 +329,6 @@ private:
         connected_ = false;
         close_all();
         if (!stopped_ && !probing_) {
-            stop_timer(pulse_timer_);
             probe();
         }
     }
@@ -392,7 +377,6 @@ private:
         }
         open_all();
         update_connected();
-        stop_timer(pulse_timer_);
         start_timer(pulse_timer_, std::chrono::steady_clock::now() + options_.keepalive, &redis_link::pulse);
     }
 
@@ -499,8 +483,8 @@ private:
         }
         is_there_ = false;
         connected_ = false;
-        stop_timer(pulse_timer_);
-        stop_timer(deadline_timer_);
+        pulse_timer_.stop();
+        deadline_timer_.stop();
         news_->close();
         close_all();
         abort_all();
@@ -546,7 +530,7 @@ private:
     std::vector<seat> members_;
     boost::intrusive::list<redis_operation, boost::intrusive::constant_time_size<false>>
         deadlines_; // in order
-    std::weak_ptr<asio::steady_timer> deadline_timer_, pulse_timer_;
+    loose_timer deadline_timer_, pulse_timer_;
     std::size_t timeouts_in_row_ = 0;
     std::uint64_t turn_ = 0; // another one after each loss
     std::uint64_t last_seat_ = 0;
