@@ -7,6 +7,8 @@
 #include <acache/redis.hpp>
 #include <acache/shared_backend.hpp>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/post.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -15,6 +17,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <set>
@@ -236,6 +239,39 @@ TEST_CASE("C32 A lease that is given up lets the next one load at once, in any p
             [&] { return p.there.metrics().leases_awaited + p.here.metrics().leases_awaited == 2; }));
         holder.reset();
         CHECK(co_await comes_true([&] { return granted == 2; }, 1s));
+    });
+}
+
+TEST_CASE("C32 A look-up that is cancelled before its answer leaves no lease to wait for") {
+    two_processes p;
+    run(p.context, [&]() -> asio::awaitable<void> {
+        co_await p.ready();
+        p.server.pause();
+        asio::cancellation_signal signal;
+        bool has_left = false;
+        asio::co_spawn(
+            p.context,
+            [&]() -> asio::awaitable<void> {
+                backend::lease unused;
+                (void)co_await p.a.get(k, unused, lease_mode::wait);
+            },
+            asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr e) { has_left = !!e; }));
+        co_await pause_for(20ms);
+        signal.emit(asio::cancellation_type::terminal);
+        CHECK(co_await comes_true([&] { return has_left; }));
+        p.server.resume();
+        bool is_granted = false;
+        asio::co_spawn(
+            p.context,
+            [&]() -> asio::awaitable<void> {
+                co_await p.ready();
+                backend::lease mine;
+                CHECK_FALSE(co_await p.b.get(k, mine, lease_mode::wait));
+                is_granted = true;
+            },
+            asio::detached);
+        CHECK(co_await comes_true([&] { return is_granted; }, 1s));
+        CHECK(p.here.metrics().losses == 0);
     });
 }
 
@@ -591,6 +627,53 @@ TEST_CASE("A server that was restarted with what it had saved long before has no
         CHECK(co_await comes_true([&] { return p.generation() != generation; }));
         CHECK_FALSE(co_await p.a.get(k));
     });
+}
+
+TEST_CASE("C10 A context may be destroyed after any handler, before what used it") {
+    redis_server server;
+    int handlers = 0;
+    for (bool has_ended = false; !has_ended; ++handlers) {
+        REQUIRE(handlers < 2'000);
+        std::optional<backend> b;
+        const auto heard = std::make_shared<listener>();
+        std::optional<backend::lease> kept(std::in_place);
+        int done = 0;
+        {
+            asio::io_context io{1};
+            const auto connection = std::make_shared<boost::redis::connection>(io);
+            asio::co_spawn(io, keep_running(connection, server.port()), asio::detached);
+            const acache::redis_client client(connection, quick);
+            b.emplace(client, acache::redis_options{.prefix = "users"});
+            b->listen(heard);
+            const std::vector<std::string> keys{"x", "y"};
+            const auto use = [&]() -> asio::awaitable<void> {
+                (void)co_await client.ready(20s);
+                backend::lease mine;
+                if (!co_await b->get(k, mine, lease_mode::wait)) {
+                    (void)co_await b->set(k, fresh("v"), mine);
+                }
+                std::vector<backend::lease> leases(keys.size());
+                (void)co_await b->get_many(keys, leases);
+                co_await b->invalidate_tag("t");
+                co_await b->erase(k);
+                ++done;
+            };
+            const auto keep = [&]() -> asio::awaitable<void> {
+                (void)co_await client.ready(20s);
+                (void)co_await b->get("kept", *kept, lease_mode::go_on);
+            };
+            asio::co_spawn(io, use(), asio::detached);
+            asio::co_spawn(io, use(), asio::detached);
+            asio::co_spawn(io, keep(), asio::detached);
+            for (int i = 0; i != handlers && done != 2; ++i) {
+                io.run_one_for(50ms);
+            }
+            has_ended = done == 2;
+        }
+        CHECK(b->coherence() == 0);
+        CHECK(heard->losses == heard->all);
+    }
+    CHECK(handlers > 30);
 }
 
 TEST_CASE("Keys of other types come back as what they were") {

@@ -1,23 +1,22 @@
 // Copyright (c) 2026 The acache authors. Distributed under the Boost Software License, Version 1.0.
-#ifndef ACACHE_TESTS_REDIS_SETUP_HPP
-#define ACACHE_TESTS_REDIS_SETUP_HPP
+#ifndef ACACHE_TESTS_REDIS_LINK_SETUP_HPP
+#define ACACHE_TESTS_REDIS_LINK_SETUP_HPP
 
+#include "redis_connection.hpp"
 #include "redis_server.hpp"
 
 #include <acache/redis/client.hpp>
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/redis/connection.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -27,28 +26,6 @@
 #include <vector>
 
 namespace acache_test {
-
-namespace asio = boost::asio;
-using namespace std::chrono_literals;
-
-/// Runs a connection as its owner does, on and on.
-inline asio::awaitable<void> keep_running(std::shared_ptr<boost::redis::connection> connection,
-                                          std::uint16_t port) {
-    boost::redis::config config;
-    config.addr.port = std::to_string(port);
-    config.reconnect_wait_interval = 10ms;
-    asio::steady_timer pause(co_await asio::this_coro::executor);
-    for (;;) {
-        if (!connection->will_reconnect()) {
-            co_return;
-        }
-        co_await connection->async_run(config, boost::redis::logger(boost::redis::logger::level::disabled),
-                                       asio::as_tuple(asio::use_awaitable));
-        connection->reset_stream();
-        pause.expires_after(10ms);
-        co_await pause.async_wait(asio::use_awaitable);
-    }
-}
 
 /// What a member was told.
 class recording_member : public acache::detail::redis_member {
@@ -104,8 +81,11 @@ std::vector<std::string> words(const Words&... each) {
     return {std::string(each)...};
 }
 
-inline constexpr acache::redis_client_options quick{
-    .timeout = 150ms, .keepalive = 50ms, .failures_to_open = 3};
+/// The link without what keeps its client going.
+inline std::shared_ptr<acache::detail::redis_link> bare_link_of(const acache::redis_client& client) {
+    return std::static_pointer_cast<acache::detail::redis_link>(
+        acache::detail::link_of(client)->shared_from_this());
+}
 
 /// A server, and a client of it in a context of one thread.
 struct redis_world {

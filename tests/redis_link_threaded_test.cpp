@@ -162,9 +162,7 @@ TEST_CASE("The client may end on any thread, with callers on others") {
                 ++ended;
             }
         };
-        // Without what keeps the client going.
-        const auto link = std::static_pointer_cast<acache::detail::redis_link>(
-            acache::detail::link_of(*w.client)->shared_from_this());
+        const auto link = bare_link_of(*w.client);
         for (int c = 0; c != 8; ++c) {
             asio::co_spawn(w.pool, call(link), asio::detached);
         }
@@ -173,6 +171,45 @@ TEST_CASE("The client may end on any thread, with callers on others") {
         CHECK(eventually([&] { return ended == 8; }));
         w.pool.stop();
         w.pool.join();
+    }
+}
+
+TEST_CASE("The link's context may be destroyed while callers on others go on") {
+    redis_server server;
+    for (int i = 0; i != 40; ++i) {
+        std::optional<acache::redis_client> client; // outlives its context, as does the member
+        const auto member = std::make_shared<counting_member>("a:");
+        asio::thread_pool callers{2};
+        std::atomic<int> ended = 0;
+        const auto call = [&](std::shared_ptr<acache::detail::redis_link> link) -> asio::awaitable<void> {
+            // Refused at first, and in the end.
+            for (bool has_worked = false, fails = false; !has_worked || !fails;) {
+                try {
+                    co_await redis_world::exec(*link, words("GET", "k"));
+                    has_worked = true;
+                } catch (const boost::system::system_error& e) {
+                    fails = e.code() == asio::error::operation_aborted;
+                    has_worked = has_worked || fails;
+                }
+            }
+            ++ended;
+        };
+        {
+            asio::thread_pool home{2};
+            const auto strand = asio::make_strand(home);
+            const auto connection = std::make_shared<boost::redis::connection>(strand);
+            asio::co_spawn(strand, keep_running(connection, server.port()), asio::detached);
+            client.emplace(connection, acache::redis_client_options{.timeout = 10s, .keepalive = 20ms});
+            acache::detail::link_of(*client)->add(member);
+            for (int c = 0; c != 8; ++c) {
+                asio::co_spawn(callers, call(acache::detail::link_of(*client)), asio::detached);
+            }
+            if (i % 4 != 0) {
+                CHECK(eventually([&] { return member->openings == 1; }));
+            }
+        }
+        CHECK(eventually([&] { return ended == 8; }));
+        CHECK(member->losses == member->openings);
     }
 }
 

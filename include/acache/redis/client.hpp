@@ -32,8 +32,10 @@ namespace detail {
 /// and to run it (`async_run`) remains the user's business, as does its executor: a strand where the context
 /// is run by more than one thread.
 ///
-/// A client lives as long as a handle of it or a cache over it. `connection.cancel()` ends its work for good.
-/// Its functions may be called from any thread.
+/// A client lives as long as a handle of it or a cache over it. `connection.cancel()` ends its work for good,
+/// as does the first loss of a connection whose `reconnect_wait_interval` is 0, which makes none again. Its
+/// functions may be called from any thread. The connection's context may be destroyed before it: whatever is
+/// asked then fails.
 class redis_client {
 public:
     /// Throws `std::invalid_argument` for options that make no sense.

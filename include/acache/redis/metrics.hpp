@@ -9,11 +9,11 @@ namespace acache {
 
 /// What a `redis_client` has seen, of all caches that use it. A snapshot; each number by itself is exact.
 struct redis_metrics {
-    std::uint64_t requests = 0;           ///< sent, each of one or more commands
+    std::uint64_t requests = 0;           ///< of caches that were sent, each of one or more commands
     std::uint64_t timeouts = 0;           ///< not answered in time
     std::uint64_t failures = 0;           ///< failed otherwise, or answered with an error
     std::uint64_t refused = 0;            ///< not sent, since the server is not there or does not answer
-    std::uint64_t connections = 0;        ///< that were opened for use
+    std::uint64_t connections = 0;        ///< made, over which the server has answered
     std::uint64_t losses = 0;             ///< times that the server was lost, or stopped answering
     std::uint64_t invalidations = 0;      ///< keys heard to have changed
     std::uint64_t removals_replayed = 0;  ///< carried out after an outage

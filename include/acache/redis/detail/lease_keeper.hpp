@@ -3,9 +3,8 @@
 #define ACACHE_REDIS_DETAIL_LEASE_KEEPER_HPP
 
 #include <acache/redis/detail/envelope.hpp>
+#include <acache/redis/detail/loose_timer.hpp>
 #include <acache/redis/detail/redis_link.hpp>
-
-#include <boost/asio/steady_timer.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -75,16 +74,13 @@ private:
     // On the link's executor.
 
     void arm() {
-        if (!timer_.expired()) {
+        if (timer_.is_running()) {
             return;
         }
-        // The timer is its handler's, and goes with it when the context does.
-        const auto timer =
-            std::make_shared<boost::asio::steady_timer>(space_.link().get_executor(), ttl_ / 3);
-        timer_ = timer;
-        timer->async_wait([timer, space = space_.weak()](boost::system::error_code ec) {
-            if (const auto living = space.lock(); living && !ec) {
-                living->leases().timer_.reset();
+        const auto at = std::chrono::steady_clock::now() +
+                        std::chrono::ceil<std::chrono::steady_clock::duration>(ttl_ / 3);
+        timer_.start(space_.link().get_executor(), at, [space = space_.weak()] {
+            if (const auto living = space.lock()) {
                 living->leases().tick();
             }
         });
@@ -126,7 +122,7 @@ private:
     std::atomic<std::uint64_t> counter_ = 1;
     std::mutex mutex_;
     std::unordered_map<std::string, std::string> live_; // what the slot begins with, and the key
-    std::weak_ptr<boost::asio::steady_timer> timer_;
+    loose_timer timer_;
     unsigned ticks_ = 0;
 };
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <string_view>
 
 namespace acache::detail {
@@ -22,9 +23,15 @@ public:
     push_reader(std::function<void(std::string_view key)> changed, std::function<void()> all)
         : changed_(std::move(changed)), all_(std::move(all)) {}
 
+    /// Nothing is said any more. The connection may keep the reader, and outlive whom it told.
+    void close() noexcept { is_closed_ = true; }
+
     template <class Node>
     void read(const Node& node) {
         using enum boost::redis::resp3::type;
+        if (is_closed_) {
+            return;
+        }
         if (node.depth == 0) {
             is_push_ = node.data_type == push;
             is_invalidation_ = false;
@@ -39,7 +46,7 @@ public:
     }
 
     struct adapter {
-        push_reader* to;
+        std::shared_ptr<push_reader> to;
 
         [[nodiscard]] static std::size_t get_supported_response_size() noexcept {
             return std::numeric_limits<std::size_t>::max();
@@ -54,13 +61,15 @@ public:
 private:
     std::function<void(std::string_view)> changed_;
     std::function<void()> all_;
+    bool is_closed_ = false;
     bool is_push_ = false;
     bool is_invalidation_ = false;
 };
 
 /// How Boost.Redis asks for it.
-[[nodiscard]] inline push_reader::adapter boost_redis_adapt(push_reader& reader) noexcept {
-    return {&reader};
+[[nodiscard]] inline push_reader::adapter
+boost_redis_adapt(const std::shared_ptr<push_reader>& reader) noexcept {
+    return {reader};
 }
 
 } // namespace acache::detail

@@ -81,6 +81,7 @@ public:
                 if (news) {
                     news->forget();
                 }
+                lease.offers(marker);
                 push_look(to, names.slot(name), marker);
             };
             const auto reply = co_await ask(look);
@@ -135,6 +136,7 @@ public:
             std::ranges::generate(markers, [&] { return lease_marker(this->leases().next_id()); });
             const auto look = [&](boost::redis::request& to, const slot_names& at) {
                 for (std::size_t m = 0; m != missing.size(); ++m) {
+                    leases[missing[m]].offers(markers[m]);
                     push_look(to, at.slot(names[missing[m]]), markers[m]);
                 }
             };
@@ -453,6 +455,7 @@ private:
     asio::awaitable<bool> take_over(const std::string& name, const std::string& theirs,
                                     const std::string& marker, redis_lease& lease) {
         const auto replace = [&](boost::redis::request& to, const slot_names& names) {
+            lease.offers(marker);
             expect_echo(name, marker);
             to.push("EVAL", redis_scripts::fill, 1, names.slot(name), theirs, marker, leases().ttl().count());
         };
@@ -462,6 +465,8 @@ private:
         if (is_ours) {
             lease.took(marker);
             count(link().counters.leases_granted);
+        } else {
+            lease.saw(theirs);
         }
         co_return is_ours;
     }

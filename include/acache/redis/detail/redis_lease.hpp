@@ -18,12 +18,14 @@ public:
     redis_lease() = default;
     redis_lease(redis_lease&& other) noexcept
         : space_(std::move(other.space_)), key_(std::move(other.key_)), header_(std::move(other.header_)),
-          stamp_(other.stamp_), ours_(std::exchange(other.ours_, false)) {}
+          offered_(std::exchange(other.offered_, {})), stamp_(other.stamp_),
+          ours_(std::exchange(other.ours_, false)) {}
     redis_lease& operator=(redis_lease&& other) noexcept {
         redis_lease taken(std::move(other));
         std::swap(space_, taken.space_);
         std::swap(key_, taken.key_);
         std::swap(header_, taken.header_);
+        std::swap(offered_, taken.offered_);
         std::swap(stamp_, taken.stamp_);
         std::swap(ours_, taken.ours_);
         return *this;
@@ -31,6 +33,8 @@ public:
     ~redis_lease() {
         if (ours_) {
             space_->give_back(header_, key_);
+        } else if (!offered_.empty()) {
+            space_->give_back(offered_, key_);
         }
     }
 
@@ -41,10 +45,17 @@ public:
         key_ = std::move(key);
         stamp_ = space_->stamp();
     }
-    void saw(std::string_view header) { header_ = header; }
+    /// This mark is about to be put into the slot. It is to be taken away also where the answer is not seen,
+    /// but nothing may be stored then: a removal may have come before the mark and after the load's
+    /// beginning.
+    void offers(std::string_view header) { offered_ = header; }
+    void saw(std::string_view header) {
+        header_ = header;
+        offered_.clear();
+    }
     /// It is the lease's own mark.
     void took(std::string_view header) {
-        header_ = header;
+        saw(header);
         ours_ = true;
         space_->leases().keep(header_, key_);
     }
@@ -65,6 +76,7 @@ private:
     std::shared_ptr<redis_space> space_;
     std::string key_;
     std::string header_;      // empty: nothing was seen, the server did not answer
+    std::string offered_;     // the mark whose fate is not known
     std::uint64_t stamp_ = 0; // invalidations of tags that came before the load
     bool ours_ = false;
 };

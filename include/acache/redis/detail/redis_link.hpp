@@ -6,6 +6,8 @@
 #include <acache/detail/checks.hpp>
 #include <acache/detail/context_watch.hpp>
 #include <acache/detail/waiter.hpp>
+#include <acache/redis/detail/context_gate.hpp>
+#include <acache/redis/detail/loose_timer.hpp>
 #include <acache/redis/detail/prefix_registry.hpp>
 #include <acache/redis/detail/push_reader.hpp>
 #include <acache/redis/detail/redis_call.hpp>
@@ -25,7 +27,6 @@
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/query.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/redis/connection.hpp>
 #include <boost/redis/operation.hpp>
@@ -60,7 +61,8 @@ public:
     redis_link(std::shared_ptr<boost::redis::connection> connection, const redis_client_options& options)
         : connection_(std::move(connection)), executor_(connection_->get_executor()),
           home_(asio::query(executor_, asio::execution::context)), options_(options),
-          news_([this](std::string_view key) { changed(key); }, [this] { emptied(); }) {
+          news_(std::make_shared<push_reader>([this](std::string_view key) { changed(key); },
+                                              [this] { emptied(); })) {
         check_positive(options.timeout, "redis_client_options::timeout");
         check_positive(options.keepalive, "redis_client_options::keepalive");
         check_not_zero(options.failures_to_open, "redis_client_options::failures_to_open");
@@ -68,8 +70,10 @@ public:
 
     [[nodiscard]] const asio::any_io_executor& get_executor() const noexcept { return executor_; }
     [[nodiscard]] const server_clock& clock() const noexcept { return clock_; }
-    /// Whether the server is there, for all members. Thread-safe.
-    [[nodiscard]] bool connected() const noexcept { return connected_.load(std::memory_order_acquire); }
+    /// Whether the server is there, for all members that were added before. Thread-safe.
+    [[nodiscard]] bool connected() const noexcept {
+        return arriving_.load(std::memory_order_acquire) == 0 && connected_.load(std::memory_order_acquire);
+    }
 
     redis_counters counters;
 
@@ -77,22 +81,18 @@ public:
     /// Thread-safe.
     template <class F>
     void dispatch(F f) {
-        if (!is_homeless_.load(std::memory_order_acquire)) {
-            asio::dispatch(executor_, std::move(f));
-        }
+        gate_.pass([&] { asio::dispatch(executor_, std::move(f)); });
     }
     /// The same, not before what runs there now has ended.
     template <class F>
     void post(F f) {
-        if (!is_homeless_.load(std::memory_order_acquire)) {
-            asio::post(executor_, std::move(f));
-        }
+        gate_.pass([&] { asio::post(executor_, std::move(f)); });
     }
 
     /// Thread-safe, as the next three.
     void start() {
-        watch(home_);
-        on_executor([](redis_link& self) {
+        watch(asio::query(executor_, asio::execution::context));
+        post_to_self([](redis_link& self) {
             self.connection_->set_receive_response(self.news_);
             self.receive();
             self.probe();
@@ -100,21 +100,23 @@ public:
     }
     /// No more requests; whoever waits for one is told so.
     void stop() {
-        on_executor([](redis_link& self) { self.end(); });
+        post_to_self([](redis_link& self) { self.end(); });
     }
     /// Throws `std::invalid_argument` if its prefix and that of another member are of the same keys.
     void add(const std::shared_ptr<redis_member>& member) {
         prefixes_.add(member->prefix());
-        on_executor([member](redis_link& self) {
-            self.members_.push_back({member, member.get()});
+        arriving_.fetch_add(1, std::memory_order_acq_rel);
+        post_to_self([member](redis_link& self) {
+            const seat& added = self.members_.emplace_back(seat{member, member.get(), ++self.last_seat_});
             self.connected_ = false;
-            self.open(member.get());
+            self.arriving_.fetch_sub(1, std::memory_order_acq_rel);
+            self.open(added.id);
         });
     }
     /// Nothing of it is called after that has been carried out.
     void remove(const redis_member& member) {
         prefixes_.remove(member.prefix());
-        on_executor([gone = &member](redis_link& self) {
+        post_to_self([gone = &member](redis_link& self) {
             std::erase_if(self.members_, [gone](const seat& s) { return s.name == gone; });
             self.update_connected();
         });
@@ -160,6 +162,7 @@ private:
     struct seat {
         std::weak_ptr<redis_member> member;
         const redis_member* name;
+        std::uint64_t id; // a later member may stand at the same address
         bool open = false;
         bool opening = false;
         std::vector<std::string> early{}; // heard of before the answer to its opening was seen
@@ -168,9 +171,11 @@ private:
     [[nodiscard]] std::shared_ptr<redis_link> shared() {
         return std::static_pointer_cast<redis_link>(shared_from_this());
     }
+    /// Not in the midst of reading, nor of a walk over the members; and in the order of the calls, wherever
+    /// they are made.
     template <class F>
-    void on_executor(F f) {
-        dispatch([self = shared(), f = std::move(f)] { f(*self); });
+    void post_to_self(F f) {
+        post([self = shared(), f = std::move(f)] { f(*self); });
     }
 
     // ---- Requests
@@ -194,12 +199,12 @@ private:
             ending.end(make_error_code(redis_errc::unavailable));
             return;
         }
+        redis_counters::add(counters.requests);
         send(std::move(ending));
     }
 
     /// Sends a request, which is given up after the timeout.
     void send(redis_ending ending) {
-        redis_counters::add(counters.requests);
         const auto op = ending.of();
         op->deadline = std::chrono::steady_clock::now() + options_.timeout;
         deadlines_.push_back(*op);
@@ -230,12 +235,12 @@ private:
             ending.end(failure);
         }
         if (failure) {
-            lose(); // Boost.Redis fails a request with its connection alone
+            broken(); // Boost.Redis fails a request with its connection alone
         }
     }
 
     void arm_deadline() {
-        if (deadline_timer_.expired() && !deadlines_.empty()) {
+        if (!deadline_timer_.is_running() && !deadlines_.empty()) {
             start_timer(deadline_timer_, deadlines_.front().deadline, &redis_link::give_up);
         }
     }
@@ -254,23 +259,9 @@ private:
         arm_deadline();
     }
 
-    /// A timer belongs to its handler, and so goes with the context.
-    void start_timer(std::weak_ptr<asio::steady_timer>& as, std::chrono::steady_clock::time_point at,
+    void start_timer(loose_timer& timer, std::chrono::steady_clock::time_point at,
                      void (redis_link::*then)()) {
-        const auto timer = std::make_shared<asio::steady_timer>(executor_, at);
-        as = timer;
-        timer->async_wait([self = shared(), timer, &as, then](error_code failure) {
-            if (!failure && as.lock() == timer) {
-                as.reset();
-                ((*self).*then)();
-            }
-        });
-    }
-    static void stop_timer(std::weak_ptr<asio::steady_timer>& timer) {
-        if (const auto running = timer.lock()) {
-            timer.reset();
-            running->cancel();
-        }
+        timer.start(executor_, at, [self = shared(), then] { ((*self).*then)(); });
     }
 
     // ---- News
@@ -281,7 +272,7 @@ private:
         connection_->async_receive(
             asio::bind_executor(executor_, [self = shared()](error_code failure, std::size_t) {
                 if (failure) {
-                    self->lose(); // the sign that the connection is gone
+                    self->broken(); // the sign that the connection is gone
                     if (self->stopped_ || !self->connection_->will_reconnect()) {
                         self->end();
                         return;
@@ -305,11 +296,8 @@ private:
         }
     }
     void emptied() {
-        // Not here, in the midst of reading.
-        post([self = shared()] { self->lose(); });
-        for (seat& s : members_) {
-            close(s);
-        }
+        post_to_self([](redis_link& self) { self.lose(); });
+        close_all();
     }
 
     // ---- There and gone
@@ -322,6 +310,16 @@ private:
         }
     }
 
+    void close_all() {
+        for (seat& s : members_) {
+            close(s);
+        }
+    }
+
+    void broken() {
+        is_new_ = true;
+        lose();
+    }
     void lose() {
         ++turn_;
         timeouts_in_row_ = 0;
@@ -329,11 +327,8 @@ private:
             redis_counters::add(counters.losses);
         }
         connected_ = false;
-        for (seat& s : members_) {
-            close(s);
-        }
+        close_all();
         if (!stopped_ && !probing_) {
-            stop_timer(pulse_timer_);
             probe();
         }
     }
@@ -365,19 +360,23 @@ private:
             end();
             return;
         }
-        if (failure || nodes.size() < 3 || is_error(nodes[0])) {
+        if (failure) {
+            broken();
+            return;
+        }
+        if (nodes.size() < 3 || is_error(nodes[0])) {
             lose();
             return;
         }
         clock_.set(std::chrono::seconds(to_number(nodes[1].value)) +
                        std::chrono::microseconds(to_number(nodes[2].value)),
                    op.sent, std::chrono::steady_clock::now());
-        if (!std::exchange(is_there_, true)) {
+        is_there_ = true;
+        if (std::exchange(is_new_, false)) {
             redis_counters::add(counters.connections);
         }
         open_all();
         update_connected();
-        stop_timer(pulse_timer_);
         start_timer(pulse_timer_, std::chrono::steady_clock::now() + options_.keepalive, &redis_link::pulse);
     }
 
@@ -391,29 +390,25 @@ private:
     }
 
     void open_all() {
-        std::vector<const redis_member*> names;
-        for (const seat& s : members_) {
-            names.push_back(s.name);
-        }
-        for (const auto* name : names) {
-            open(name);
+        for (std::size_t i = 0; i != members_.size(); ++i) {
+            open(members_[i].id);
         }
     }
 
-    [[nodiscard]] seat* find(const redis_member* name) {
-        const auto at = std::ranges::find(members_, name, &seat::name);
+    [[nodiscard]] seat* find(std::uint64_t id) {
+        const auto at = std::ranges::find(members_, id, &seat::id);
         return at == members_.end() ? nullptr : &*at;
     }
 
     /// Asks the server to tell what changes under the member's prefix, and then what the member asks.
-    void open(const redis_member* name) {
-        seat* const s = find(name);
+    void open(std::uint64_t id) {
+        seat* const s = find(id);
         const auto member = s != nullptr ? s->member.lock() : nullptr;
         if (!is_there_ || stopped_ || !member || s->open || std::exchange(s->opening, true)) {
             return;
         }
-        auto done = [self = shared(), name, turn = turn_](error_code failure, const redis_reply& reply) {
-            self->opened(name, turn, failure, reply);
+        auto done = [self = shared(), id, turn = turn_](error_code failure, const redis_reply& reply) {
+            self->opened(id, turn, failure, reply);
         };
         redis_ending ending(std::make_shared<submission<decltype(done)>>(std::move(done)));
         auto& request = ending.of()->request;
@@ -422,8 +417,8 @@ private:
         send(std::move(ending));
     }
 
-    void opened(const redis_member* name, std::uint64_t turn, error_code failure, const redis_reply& reply) {
-        seat* const s = find(name);
+    void opened(std::uint64_t id, std::uint64_t turn, error_code failure, const redis_reply& reply) {
+        seat* const s = find(id);
         if (s == nullptr) {
             return;
         }
@@ -431,27 +426,53 @@ private:
         const auto early = std::exchange(s->early, {});
         const auto member = s->member.lock();
         if (turn != turn_) {
-            open(name); // that was another connection
+            open(id); // that was another connection
         } else if (!failure && member) {
-            try {
-                expect_tracking(reply);
-                s->open = true;
-                member->opened(reply, 1);
-                for (const auto& key : early) {
-                    member->changed(key);
-                }
-                update_connected();
-            } catch (...) {
-                redis_counters::add(counters.failures);
-                s->open = false; // asked again with the next keepalive
-            }
+            admit(*s, *member, reply, early);
         }
     }
-    /// Tracking of this prefix is on. It is already where the server finds that it overlaps with itself.
-    static void expect_tracking(const redis_reply& reply) {
-        if (reply.nodes.at(0).value.find("overlaps") == std::string::npos) {
-            throw_if_error(reply.nodes[0]);
+    void admit(seat& s, redis_member& member, const redis_reply& reply,
+               const std::vector<std::string>& early) {
+        try {
+            if (!is_covered(member.prefix(), reply.nodes.at(0))) {
+                track_anew();
+                return;
+            }
+            s.open = true;
+            member.opened(reply, 1);
+            for (const auto& key : early) {
+                member.changed(key);
+            }
+            update_connected();
+        } catch (...) {
+            redis_counters::add(counters.failures);
+            close(s); // asked again with the next keepalive
         }
+    }
+
+    /// Whether the server tells of all keys with the prefix, going by its answer to that. It does where it
+    /// finds that it overlaps with one that it is a part of; not where that is a part of it, which an earlier
+    /// member may have left.
+    static bool is_covered(std::string_view prefix, const redis_node& answer) {
+        constexpr std::string_view before = "existing prefix '";
+        const auto at = is_error(answer) ? answer.value.rfind(before) : std::string::npos;
+        if (at == std::string::npos) {
+            throw_if_error(answer);
+            return true;
+        }
+        const auto existing = std::string_view(answer.value).substr(at + before.size());
+        return prefix.starts_with(existing.substr(0, existing.rfind("'. ")));
+    }
+    /// Gives up all prefixes, and opens all members with theirs.
+    void track_anew() {
+        ++turn_;
+        connected_ = false;
+        close_all();
+        const auto done = [](error_code, const redis_reply&) {};
+        redis_ending ending(std::make_shared<submission<decltype(done)>>(done));
+        ending.of()->request.push("CLIENT", "TRACKING", "OFF");
+        send(std::move(ending));
+        open_all();
     }
 
     void update_connected() { connected_ = is_there_ && std::ranges::all_of(members_, &seat::open); }
@@ -462,11 +483,10 @@ private:
         }
         is_there_ = false;
         connected_ = false;
-        stop_timer(pulse_timer_);
-        stop_timer(deadline_timer_);
-        for (seat& s : members_) {
-            close(s);
-        }
+        pulse_timer_.stop();
+        deadline_timer_.stop();
+        news_->close();
+        close_all();
         abort_all();
         connection_->cancel(boost::redis::operation::receive);
         connection_->cancel(boost::redis::operation::exec);
@@ -475,11 +495,16 @@ private:
     void context_gone(asio::execution_context& context) override {
         calls_.discard_waiters_of(context);
         if (&context == &home_) {
-            is_homeless_.store(true, std::memory_order_release);
+            // Nobody is on the executor any more, which this has to itself therefore.
+            gate_.close();
             stopped_ = true;
             is_there_ = false;
             connected_ = false;
+            news_->close();
+            close_all();
             abort_all();
+            connection_.reset(); // not to be destroyed after its context, nor a strand of it
+            executor_ = {};
         }
     }
     void abort_all() {
@@ -490,23 +515,26 @@ private:
         }
     }
 
-    const std::shared_ptr<boost::redis::connection> connection_;
-    const asio::any_io_executor executor_;
-    asio::execution_context& home_;
-    std::atomic<bool> is_homeless_ = false; // the context is no more
+    std::shared_ptr<boost::redis::connection> connection_; // none when the context is no more
+    asio::any_io_executor executor_;                       // likewise
+    const asio::execution_context& home_;
+    context_gate gate_;
     const redis_client_options options_;
-    push_reader news_;
+    const std::shared_ptr<push_reader> news_;
     server_clock clock_;
     redis_calls calls_;
     prefix_registry prefixes_;
     std::atomic<bool> connected_ = false;
+    std::atomic<std::size_t> arriving_ = 0; // members on their way
 
     std::vector<seat> members_;
     boost::intrusive::list<redis_operation, boost::intrusive::constant_time_size<false>>
         deadlines_; // in order
-    std::weak_ptr<asio::steady_timer> deadline_timer_, pulse_timer_;
+    loose_timer deadline_timer_, pulse_timer_;
     std::size_t timeouts_in_row_ = 0;
     std::uint64_t turn_ = 0; // another one after each loss
+    std::uint64_t last_seat_ = 0;
+    bool is_new_ = true; // the connection has not been used yet
     bool is_there_ = false;
     bool probing_ = false;
     bool stopped_ = false;
