@@ -213,8 +213,7 @@ TEST_CASE("C32 A look that is cancelled leaves no lease behind that others would
         const auto done = [&](std::exception_ptr e) { over += e ? 1 : 100; };
         p.server.pause();
         asio::co_spawn(
-            p.context,
-            [&]() -> asio::awaitable<void> { (void)co_await p.a.get(k, lease, lease_mode::wait); },
+            p.context, [&]() -> asio::awaitable<void> { (void)co_await p.a.get(k, lease, lease_mode::wait); },
             asio::bind_cancellation_slot(leave.slot(), done));
         co_await pause_for(20ms);
         leave.emit(asio::cancellation_type::all);

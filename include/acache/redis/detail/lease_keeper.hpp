@@ -17,6 +17,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -46,6 +47,13 @@ public:
         static_assert(sizeof(parts) == sizeof(result));
         std::memcpy(result.data(), parts, sizeof(parts));
         return result;
+    }
+
+    /// A slot begins with a lease of this process.
+    [[nodiscard]] bool is_own(std::string_view header) const noexcept {
+        constexpr std::size_t id_at = slot_header_size - std::tuple_size_v<slot_id>;
+        return header.size() == slot_header_size && header[2] == 'L' &&
+               std::memcmp(header.data() + id_at, &process_, sizeof(process_)) == 0;
     }
 
     /// From here on the lease of the key, which its slot begins with, is renewed.
@@ -110,9 +118,9 @@ private:
             return false;
         }
         space_.link().submit(
-            [&](boost::redis::request& to) {
+            [space = space_.weak().lock(), due = std::move(due)](boost::redis::request& to) {
                 for (const auto& [header, key] : due) {
-                    space_.push_renewal(to, key, header, ttl());
+                    space->push_renewal(to, key, header, space->leases().ttl());
                 }
                 return true;
             },
