@@ -11,6 +11,33 @@
 
 namespace acache::detail {
 
+/// A lease's mark that is being offered to a slot. Who does not wait for the answer, as he is cancelled or
+/// the server is slow, takes it back, or the others would wait for a load that is none. The space, the key
+/// and the mark outlive it.
+class lease_offer {
+public:
+    lease_offer(redis_space& space, const std::string& key, const std::string& marker) noexcept
+        : space_(space), key_(key), marker_(marker) {}
+    lease_offer(const lease_offer&) = delete;
+    lease_offer& operator=(const lease_offer&) = delete;
+    ~lease_offer() {
+        if (is_open_) {
+            space_.give_back(marker_, key_);
+        }
+    }
+
+    [[nodiscard]] const std::string& key() const noexcept { return key_; }
+    [[nodiscard]] const std::string& marker() const noexcept { return marker_; }
+    void sent() noexcept { is_open_ = true; }
+    void answered() noexcept { is_open_ = false; }
+
+private:
+    redis_space& space_;
+    const std::string& key_;
+    const std::string& marker_;
+    bool is_open_ = false;
+};
+
 /// What a load has seen in the slot of its key, where it may store as long as that is still there. If it was
 /// the lease itself that put that there, it takes it away when it goes unused.
 class redis_lease {

@@ -167,7 +167,8 @@ public:
     // What the link tells.
 
     void push_opening(boost::redis::request& to) override {
-        to.push("EVAL", redis_scripts::open, 2, names_.state(), names_.clears(), fresh_generation());
+        to.push("EVAL", redis_scripts::open, 2, names_.state(), names_.clears(), fresh_generation(),
+                std::to_string(stamp()));
     }
 
     void opened(const redis_reply& reply, std::size_t at) override {
