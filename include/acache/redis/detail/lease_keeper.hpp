@@ -27,7 +27,7 @@ namespace acache::detail {
 /// renewed three times in that. So a process that dies delays the others by no more than `ttl`. Thread-safe.
 ///
 /// `Space` says what the slot of a key is called now, and hears when it is time to look at leases of others
-/// again.
+/// again, and to try again what has failed.
 template <class Space>
 class lease_keeper {
 public:
@@ -70,7 +70,8 @@ public:
         return live_.erase(header) != 0;
     }
 
-    /// Makes sure that who waits for others' leases is woken now and then, should no news of them come.
+    /// Makes sure that who waits for others' leases is woken now and then, should no news of them come, and
+    /// that what has failed is tried again.
     void tick_on() {
         space_.link().dispatch([space = space_.weak()] {
             if (const auto living = space.lock()) {
@@ -102,7 +103,8 @@ private:
         if (++ticks_ % 4 == 0) {
             space_.watches().ring_all();
         }
-        if (renew() || !space_.watches().empty()) {
+        const bool is_due = space_.try_again();
+        if (renew() || is_due || !space_.watches().empty()) {
             arm();
         }
     }

@@ -56,6 +56,7 @@ public:
     }
 
     asio::awaitable<found_entry> get(K key) {
+        const auto alive = self();
         const std::string name = name_of(key);
         const tag_table::load reading(tags());
         const auto get = [&](boost::redis::request& to, const slot_names& names) {
@@ -70,6 +71,7 @@ public:
     }
 
     asio::awaitable<found_entry> get(K key, redis_lease& lease, lease_mode mode) {
+        const auto alive = self();
         const std::string name = name_of(key);
         std::optional<slot_watches::watch> news;
         if (one_load_ && mode == lease_mode::wait) {
@@ -111,6 +113,7 @@ public:
     }
 
     asio::awaitable<std::vector<found_entry>> get_many(std::span<const K> keys) {
+        const auto alive = self();
         const auto names = names_of(keys);
         const tag_table::load reading(tags());
         auto there = co_await look_at(names);
@@ -121,6 +124,7 @@ public:
     /// First all that there is, in one command; then marks where there is nothing. Waits for nobody.
     asio::awaitable<std::vector<found_entry>> get_many(std::span<const K> keys,
                                                        std::span<redis_lease> leases) {
+        const auto alive = self();
         const auto names = names_of(keys);
         const tag_table::load reading(tags());
         for (std::size_t i = 0; i != names.size(); ++i) {
@@ -158,6 +162,7 @@ public:
     }
 
     asio::awaitable<void> set(K key, entry<V> e) {
+        const auto alive = self();
         const std::string name = name_of(key);
         const auto lasts = time_to_live(e);
         std::string bytes;
@@ -185,6 +190,7 @@ public:
     /// Throws where it cannot be known whether the slot still holds what the lease saw, or the value cannot
     /// be stored.
     asio::awaitable<bool> set(K key, entry<V> e, redis_lease& lease) {
+        const auto alive = self();
         if (!lease) {
             co_await set(std::move(key), std::move(e));
             co_return true;
@@ -205,6 +211,7 @@ public:
     /// Stores what can be stored.
     asio::awaitable<std::vector<bool>> set_many(std::span<const K> keys, std::vector<found_entry> entries,
                                                 std::span<redis_lease> leases) {
+        const auto alive = self();
         const auto names = names_of(keys);
         std::vector<bool> result(names.size());
         std::vector<std::string> bytes(names.size());
@@ -243,6 +250,7 @@ public:
     }
 
     asio::awaitable<bool> erase(K key) {
+        const auto alive = self();
         const std::string name = name_of(key);
         bool was = false;
         const auto remove = [&](boost::redis::request& to, const slot_names& names) {
@@ -261,6 +269,7 @@ public:
     }
 
     asio::awaitable<void> clear() {
+        const auto alive = self();
         std::string generation;
         const auto start_anew = [&](boost::redis::request& to, const slot_names&) {
             generation = fresh_generation(); // also where it is asked again: others may have used that one
@@ -271,6 +280,7 @@ public:
     }
 
     asio::awaitable<void> invalidate_tag(std::string tag) {
+        const auto alive = self();
         const auto mark = [&](boost::redis::request& to, const slot_names& names) {
             to.push("EVAL", redis_scripts::invalidate_tag, 2, names.state(), names.tag(tag), tag);
         };

@@ -114,6 +114,7 @@ public:
             if (const auto living = self.lock()) {
                 living->names_.generation(generation);
                 living->started_anew();
+                living->read_state(); // somebody else may have done so since
             }
         });
     }
@@ -164,6 +165,16 @@ public:
             });
     }
 
+    /// Tries again what the server has failed to do, whether anybody asks for something or not; whether that
+    /// is still to be done. What it could not do as it is not there waits for `opened`.
+    bool try_again() {
+        if (open_ && is_unread_) {
+            read_state();
+        }
+        (void)is_good();
+        return open_ && (is_unread_ || due_.load(std::memory_order_acquire) != 0);
+    }
+
     // What the link tells.
 
     void push_opening(boost::redis::request& to) override {
@@ -174,6 +185,7 @@ public:
     void opened(const redis_reply& reply, std::size_t at) override {
         take_state(reply, at);
         open_ = true;
+        is_unread_ = false;
         started_anew();
         coherence_.store(++openings_, std::memory_order_release);
         repairing_ = false;
@@ -347,14 +359,16 @@ private:
             },
             [self](error_code failure, const redis_reply& reply) {
                 self->reading_ = false;
-                if (!failure && !reply.nodes.empty() && !is_error(reply.nodes[0])) {
-                    if (self->take_state(reply, 0)) {
-                        self->started_anew();
-                        self->all_changed();
-                    }
-                } // else the link loses the server, and opens it again
-                if (std::exchange(self->read_again_, false)) {
+                self->is_unread_ = failure || reply.nodes.empty() || is_error(reply.nodes[0]);
+                if (!self->is_unread_ && self->take_state(reply, 0)) {
+                    self->started_anew();
+                    self->all_changed();
+                }
+                const bool is_late = failure == redis_errc::timeout;
+                if ((std::exchange(self->read_again_, false) || is_late) && self->open_) {
                     self->read_state();
+                } else if (self->is_unread_) {
+                    self->leases_.tick_on();
                 }
             });
     }
@@ -380,6 +394,7 @@ private:
                 if (failure || std::ranges::any_of(reply.nodes, is_error)) {
                     self->clears_.fetch_add(1,
                                             std::memory_order_acq_rel); // what was asked since does not count
+                    self->leases_.tick_on();
                     return;
                 }
                 self->change_queue([&](removal_queue& q) { q.done(*kept); });
@@ -425,6 +440,7 @@ private:
     bool repairing_ = false;
     bool reading_ = false;
     bool read_again_ = false;
+    bool is_unread_ = false; // there is news of the state, and the server did not say what it is
 
     lease_keeper<redis_space> leases_;
 
