@@ -719,5 +719,6 @@ TEST_CASE("Options that make no sense are refused with what to do") {
     CHECK(message_of({.prefix = "a"}).find("\"a:\"") != std::string::npos);
     CHECK(message_of({.prefix = "ab"}).empty());
     CHECK_THROWS_AS(acache::redis_client(connection, {.timeout = 0s}), std::invalid_argument);
+    CHECK_THROWS_AS(acache::redis_client(std::shared_ptr<boost::redis::connection>()), std::invalid_argument);
     CHECK_THROWS_AS(acache::redis_client(connection, {.failures_to_open = 0}), std::invalid_argument);
 }

@@ -115,8 +115,8 @@ public:
     [[nodiscard]] boost::asio::awaitable<void> clear() { return cache_->clear(); }
 
     [[nodiscard]] detail::tag_table& tags() noexcept { return cache_->tags(); }
-    /// O(1). The names of all tags that were ever invalidated stay in the cache's state in Redis until it is
-    /// cleared.
+    /// O(1). The names of all tags that were invalidated since the cache was last cleared stay in its state
+    /// in Redis.
     [[nodiscard]] boost::asio::awaitable<void> invalidate_tag(std::string_view tag) {
         cache_->tags().invalidate(tag);
         return cache_->invalidate_tag(std::string(tag));

@@ -2,6 +2,7 @@
 #ifndef ACACHE_REDIS_CLIENT_HPP
 #define ACACHE_REDIS_CLIENT_HPP
 
+#include <acache/clock.hpp>
 #include <acache/redis/detail/redis_link.hpp>
 #include <acache/redis/metrics.hpp>
 #include <acache/redis/options.hpp>
@@ -14,6 +15,7 @@
 
 #include <chrono>
 #include <memory>
+#include <stdexcept>
 #include <utility>
 
 namespace acache {
@@ -42,7 +44,7 @@ public:
     explicit redis_client(std::shared_ptr<boost::redis::connection> connection,
                           const redis_client_options& options = {})
         : running_(std::make_shared<running>(
-              std::make_shared<detail::redis_link>(std::move(connection), options))) {}
+              std::make_shared<detail::redis_link>(checked(std::move(connection)), options))) {}
     /// The connection outlives the context's work: destroy it after `cancel()` and the end of the context's
     /// `run`.
     explicit redis_client(boost::redis::connection& connection, const redis_client_options& options = {})
@@ -53,7 +55,7 @@ public:
     /// Look-ups before that fail, and loads go past Redis.
     [[nodiscard]] boost::asio::awaitable<bool> ready(std::chrono::nanoseconds at_most) const {
         const auto self = *this;
-        const auto until = std::chrono::steady_clock::now() + at_most;
+        const auto until = detail::saturating_add(std::chrono::steady_clock::now(), at_most);
         boost::asio::steady_timer again(co_await boost::asio::this_coro::executor);
         while (!self.connected() && std::chrono::steady_clock::now() < until) {
             again.expires_after(std::chrono::milliseconds(1));
@@ -72,6 +74,15 @@ public:
 
 private:
     friend std::shared_ptr<detail::redis_link> detail::link_of(const redis_client& client);
+
+    static std::shared_ptr<boost::redis::connection>
+    checked(std::shared_ptr<boost::redis::connection> connection) {
+        if (!connection) {
+            throw std::invalid_argument("acache: a redis_client was given a null connection; make one, by "
+                                        "std::make_shared<boost::redis::connection>(context)");
+        }
+        return connection;
+    }
 
     /// Ends with the last who needs it.
     struct running {

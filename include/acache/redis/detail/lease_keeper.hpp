@@ -16,6 +16,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -25,7 +26,7 @@ namespace acache::detail {
 /// renewed three times in that. So a process that dies delays the others by no more than `ttl`. Thread-safe.
 ///
 /// `Space` says what the slot of a key is called now, and hears when it is time to look at leases of others
-/// again.
+/// again, and to try again what has failed.
 template <class Space>
 class lease_keeper {
 public:
@@ -47,6 +48,13 @@ public:
         return result;
     }
 
+    /// A slot begins with a lease of this process.
+    [[nodiscard]] bool is_own(std::string_view header) const noexcept {
+        constexpr std::size_t id_at = slot_header_size - std::tuple_size_v<slot_id>;
+        return header.size() == slot_header_size && header[2] == 'L' &&
+               std::memcmp(header.data() + id_at, &process_, sizeof(process_)) == 0;
+    }
+
     /// From here on the lease of the key, which its slot begins with, is renewed.
     void keep(const std::string& header, std::string_view key) {
         {
@@ -61,7 +69,8 @@ public:
         return live_.erase(header) != 0;
     }
 
-    /// Makes sure that who waits for others' leases is woken now and then, should no news of them come.
+    /// Makes sure that who waits for others' leases is woken now and then, should no news of them come, and
+    /// that what has failed is tried again.
     void tick_on() {
         space_.link().dispatch([space = space_.weak()] {
             if (const auto living = space.lock()) {
@@ -90,7 +99,8 @@ private:
         if (++ticks_ % 4 == 0) {
             space_.watches().ring_all();
         }
-        if (renew() || !space_.watches().empty()) {
+        const bool is_due = space_.try_again();
+        if (renew() || is_due || !space_.watches().empty()) {
             arm();
         }
     }
@@ -106,9 +116,9 @@ private:
             return false;
         }
         space_.link().submit(
-            [&](boost::redis::request& to) {
+            [space = space_.weak().lock(), due = std::move(due)](boost::redis::request& to) {
                 for (const auto& [header, key] : due) {
-                    space_.push_renewal(to, key, header, ttl());
+                    space->push_renewal(to, key, header, space->leases().ttl());
                 }
                 return true;
             },

@@ -22,9 +22,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <span>
 #include <string>
@@ -54,6 +56,7 @@ public:
     }
 
     asio::awaitable<found_entry> get(K key) {
+        const auto alive = self();
         const std::string name = name_of(key);
         const tag_table::load reading(tags());
         const auto get = [&](boost::redis::request& to, const slot_names& names) {
@@ -68,6 +71,7 @@ public:
     }
 
     asio::awaitable<found_entry> get(K key, redis_lease& lease, lease_mode mode) {
+        const auto alive = self();
         const std::string name = name_of(key);
         std::optional<slot_watches::watch> news;
         if (one_load_ && mode == lease_mode::wait) {
@@ -77,20 +81,21 @@ public:
             const tag_table::load reading(tags());
             lease.begin(self(), name);
             const std::string marker = lease_marker(leases().next_id());
+            lease_offer offer(*this, name, marker);
             const auto look = [&](boost::redis::request& to, const slot_names& names) {
                 if (news) {
                     news->forget();
                 }
-                lease.offers(marker);
-                push_look(to, names.slot(name), marker);
+                push_look(to, names.slot(name), offer);
             };
             const auto reply = co_await ask(look);
             auto there = take(reply.nodes.at(0), name, marker, lease);
+            offer.answered();
             if (there.blocks) {
                 co_await unblock(name);
                 continue;
             }
-            if (there.leased && !news && !co_await take_over(name, there.header, marker, lease)) {
+            if (there.leased && !news && !co_await take_over(name, there.header, offer, lease)) {
                 continue;
             }
             if (!there.leased || !news) {
@@ -108,6 +113,7 @@ public:
     }
 
     asio::awaitable<std::vector<found_entry>> get_many(std::span<const K> keys) {
+        const auto alive = self();
         const auto names = names_of(keys);
         const tag_table::load reading(tags());
         auto there = co_await look_at(names);
@@ -118,6 +124,7 @@ public:
     /// First all that there is, in one command; then marks where there is nothing. Waits for nobody.
     asio::awaitable<std::vector<found_entry>> get_many(std::span<const K> keys,
                                                        std::span<redis_lease> leases) {
+        const auto alive = self();
         const auto names = names_of(keys);
         const tag_table::load reading(tags());
         for (std::size_t i = 0; i != names.size(); ++i) {
@@ -134,16 +141,20 @@ public:
         if (!missing.empty()) {
             std::vector<std::string> markers(missing.size());
             std::ranges::generate(markers, [&] { return lease_marker(this->leases().next_id()); });
+            std::deque<lease_offer> offers;
+            for (std::size_t m = 0; m != missing.size(); ++m) {
+                offers.emplace_back(*this, names[missing[m]], markers[m]);
+            }
             const auto look = [&](boost::redis::request& to, const slot_names& at) {
-                for (std::size_t m = 0; m != missing.size(); ++m) {
-                    leases[missing[m]].offers(markers[m]);
-                    push_look(to, at.slot(names[missing[m]]), markers[m]);
+                for (auto& offer : offers) {
+                    push_look(to, at.slot(offer.key()), offer);
                 }
             };
             const auto reply = co_await ask(look);
             for (std::size_t m = 0; m != missing.size(); ++m) {
                 const std::size_t i = missing[m];
                 there[i] = take(reply.nodes.at(m), names[i], markers[m], leases[i]);
+                offers[m].answered();
             }
         }
         co_await judge_tags(there, reading);
@@ -151,11 +162,18 @@ public:
     }
 
     asio::awaitable<void> set(K key, entry<V> e) {
+        const auto alive = self();
         const std::string name = name_of(key);
         const auto lasts = time_to_live(e);
-        const std::string bytes = lasts ? encode(name, e, stamp()) : std::string();
+        std::string bytes;
+        std::exception_ptr failure; // the codec's
+        try {
+            bytes = lasts ? encode(name, e, stamp()) : std::string();
+        } catch (...) {
+            failure = std::current_exception();
+        }
         const auto set = [&](boost::redis::request& to, const slot_names& names) {
-            if (lasts && fits(bytes)) {
+            if (lasts && fits(bytes) && !failure) {
                 push_set(to, names.slot(name), bytes, *lasts);
             } else {
                 to.push("UNLINK", names.slot(name));
@@ -164,11 +182,15 @@ public:
         count(link().counters.oversized_payloads, fits(bytes) ? 0 : 1);
         co_await carry_out(set, [&](const redis_reply&) { written(name); }, [&] { queue_removal(name); });
         watches().ring(name);
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
     }
 
     /// Throws where it cannot be known whether the slot still holds what the lease saw, or the value cannot
     /// be stored.
     asio::awaitable<bool> set(K key, entry<V> e, redis_lease& lease) {
+        const auto alive = self();
         if (!lease) {
             co_await set(std::move(key), std::move(e));
             co_return true;
@@ -189,6 +211,7 @@ public:
     /// Stores what can be stored.
     asio::awaitable<std::vector<bool>> set_many(std::span<const K> keys, std::vector<found_entry> entries,
                                                 std::span<redis_lease> leases) {
+        const auto alive = self();
         const auto names = names_of(keys);
         std::vector<bool> result(names.size());
         std::vector<std::string> bytes(names.size());
@@ -197,7 +220,12 @@ public:
         for (std::size_t i = 0; i != names.size(); ++i) {
             const auto life = entries[i] ? time_to_live(*entries[i]) : std::nullopt;
             if (life && !(leases[i] && leases[i].header().empty())) {
-                bytes[i] = encode(names[i], *entries[i], leases[i] ? leases[i].stamp() : stamp());
+                try {
+                    bytes[i] = encode(names[i], *entries[i], leases[i] ? leases[i].stamp() : stamp());
+                } catch (...) {
+                    count(link().counters.failures); // the codec's, which is this key's alone
+                    continue;
+                }
                 lasts[i] = *life;
                 count(link().counters.oversized_payloads, fits(bytes[i]) ? 0 : 1);
                 if (fits(bytes[i])) {
@@ -222,6 +250,7 @@ public:
     }
 
     asio::awaitable<bool> erase(K key) {
+        const auto alive = self();
         const std::string name = name_of(key);
         bool was = false;
         const auto remove = [&](boost::redis::request& to, const slot_names& names) {
@@ -240,8 +269,10 @@ public:
     }
 
     asio::awaitable<void> clear() {
-        const std::string generation = fresh_generation();
+        const auto alive = self();
+        std::string generation;
         const auto start_anew = [&](boost::redis::request& to, const slot_names&) {
+            generation = fresh_generation(); // also where it is asked again: others may have used that one
             push_clear(to, generation);
         };
         co_await carry_out(
@@ -249,6 +280,7 @@ public:
     }
 
     asio::awaitable<void> invalidate_tag(std::string tag) {
+        const auto alive = self();
         const auto mark = [&](boost::redis::request& to, const slot_names& names) {
             to.push("EVAL", redis_scripts::invalidate_tag, 2, names.state(), names.tag(tag), tag);
         };
@@ -326,8 +358,9 @@ private:
         }
     }
     /// What is in the slot, or else our marker from now on.
-    void push_look(boost::redis::request& to, std::string_view slot, std::string_view marker) {
-        to.push("SET", slot, marker, "NX", "GET", "PX", leases().ttl().count());
+    void push_look(boost::redis::request& to, std::string_view slot, lease_offer& offer) {
+        to.push("SET", slot, offer.marker(), "NX", "GET", "PX", leases().ttl().count());
+        offer.sent();
     }
 
     /// What a fill has come to.
@@ -364,7 +397,8 @@ private:
     [[nodiscard]] slot_content<V> take(const redis_node& node, std::string_view name,
                                        const std::string& marker, redis_lease& lease) {
         auto there = content(node, name);
-        if (is_null(node)) {
+        if (is_null(node) || there.header == marker) { // as is where it has been asked twice
+            there.leased = false;
             lease.took(marker);
             count(link().counters.leases_granted);
         } else {
@@ -452,15 +486,17 @@ private:
     }
 
     /// Puts our mark in the place of another one, whose load then stores no more; false if that has gone.
-    asio::awaitable<bool> take_over(const std::string& name, const std::string& theirs,
-                                    const std::string& marker, redis_lease& lease) {
+    asio::awaitable<bool> take_over(const std::string& name, const std::string& theirs, lease_offer& offer,
+                                    redis_lease& lease) {
+        const std::string& marker = offer.marker();
         const auto replace = [&](boost::redis::request& to, const slot_names& names) {
-            lease.offers(marker);
             expect_echo(name, marker);
             to.push("EVAL", redis_scripts::fill, 1, names.slot(name), theirs, marker, leases().ttl().count());
+            offer.sent();
         };
         const auto reply = co_await ask(replace);
         throw_if_error(reply.nodes.at(0));
+        offer.answered();
         const bool is_ours = reply.nodes[0].value == "1";
         if (is_ours) {
             lease.took(marker);
@@ -507,9 +543,18 @@ private:
 
     void key_changed(std::string_view name) override {
         if (const auto listener = this->listener()) {
-            if (const auto key = keys_.decode(name)) {
+            if (const auto key = key_of(name)) {
                 listener->changed(*key);
             }
+        }
+    }
+    [[nodiscard]] std::optional<K> key_of(std::string_view name) const {
+        try {
+            return keys_.decode(name);
+        } catch (const std::bad_alloc&) {
+            throw;
+        } catch (...) {
+            return std::nullopt; // the codec's way to say the same: none of the cache's keys
         }
     }
     void tell_lost() noexcept override {

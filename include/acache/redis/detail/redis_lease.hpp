@@ -11,6 +11,33 @@
 
 namespace acache::detail {
 
+/// A lease's mark that is being offered to a slot. Who does not wait for the answer, as he is cancelled or
+/// the server is slow, takes it back, or the others would wait for a load that is none. The space, the key
+/// and the mark outlive it.
+class lease_offer {
+public:
+    lease_offer(redis_space& space, const std::string& key, const std::string& marker) noexcept
+        : space_(space), key_(key), marker_(marker) {}
+    lease_offer(const lease_offer&) = delete;
+    lease_offer& operator=(const lease_offer&) = delete;
+    ~lease_offer() {
+        if (is_open_) {
+            space_.give_back(marker_, key_);
+        }
+    }
+
+    [[nodiscard]] const std::string& key() const noexcept { return key_; }
+    [[nodiscard]] const std::string& marker() const noexcept { return marker_; }
+    void sent() noexcept { is_open_ = true; }
+    void answered() noexcept { is_open_ = false; }
+
+private:
+    redis_space& space_;
+    const std::string& key_;
+    const std::string& marker_;
+    bool is_open_ = false;
+};
+
 /// What a load has seen in the slot of its key, where it may store as long as that is still there. If it was
 /// the lease itself that put that there, it takes it away when it goes unused.
 class redis_lease {
@@ -18,14 +45,12 @@ public:
     redis_lease() = default;
     redis_lease(redis_lease&& other) noexcept
         : space_(std::move(other.space_)), key_(std::move(other.key_)), header_(std::move(other.header_)),
-          offered_(std::exchange(other.offered_, {})), stamp_(other.stamp_),
-          ours_(std::exchange(other.ours_, false)) {}
+          stamp_(other.stamp_), ours_(std::exchange(other.ours_, false)) {}
     redis_lease& operator=(redis_lease&& other) noexcept {
         redis_lease taken(std::move(other));
         std::swap(space_, taken.space_);
         std::swap(key_, taken.key_);
         std::swap(header_, taken.header_);
-        std::swap(offered_, taken.offered_);
         std::swap(stamp_, taken.stamp_);
         std::swap(ours_, taken.ours_);
         return *this;
@@ -33,8 +58,6 @@ public:
     ~redis_lease() {
         if (ours_) {
             space_->give_back(header_, key_);
-        } else if (!offered_.empty()) {
-            space_->give_back(offered_, key_);
         }
     }
 
@@ -45,17 +68,10 @@ public:
         key_ = std::move(key);
         stamp_ = space_->stamp();
     }
-    /// This mark is about to be put into the slot. It is to be taken away also where the answer is not seen,
-    /// but nothing may be stored then: a removal may have come before the mark and after the load's
-    /// beginning.
-    void offers(std::string_view header) { offered_ = header; }
-    void saw(std::string_view header) {
-        header_ = header;
-        offered_.clear();
-    }
+    void saw(std::string_view header) { header_ = header; }
     /// It is the lease's own mark.
     void took(std::string_view header) {
-        saw(header);
+        header_ = header;
         ours_ = true;
         space_->leases().keep(header_, key_);
     }
@@ -76,7 +92,6 @@ private:
     std::shared_ptr<redis_space> space_;
     std::string key_;
     std::string header_;      // empty: nothing was seen, the server did not answer
-    std::string offered_;     // the mark whose fate is not known
     std::uint64_t stamp_ = 0; // invalidations of tags that came before the load
     bool ours_ = false;
 };

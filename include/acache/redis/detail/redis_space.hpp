@@ -114,6 +114,7 @@ public:
             if (const auto living = self.lock()) {
                 living->names_.generation(generation);
                 living->started_anew();
+                living->read_state(); // somebody else may have done so since
             }
         });
     }
@@ -128,14 +129,7 @@ public:
 
     /// A script is about to change the slot of a key, so that it begins like this.
     void expect_echo(const std::string& key, std::string_view header) {
-        if (echoes_.size() == most_echoes) {
-            echoes_.clear(); // they are then taken for changes by others, which is only more work
-        }
-        echoes_.insert_or_assign(key, std::string(header));
-    }
-    void push_release(boost::redis::request& to, const std::string& key, const std::string& header) {
-        expect_echo(key, {});
-        to.push("EVAL", redis_scripts::release, 1, names_.slot(key), header);
+        expect_echo(key, echo{std::string(header), nullptr});
     }
     void push_renewal(boost::redis::request& to, const std::string& key, const std::string& header,
                       std::chrono::milliseconds ttl) {
@@ -155,23 +149,43 @@ public:
     void give_back(const std::string& header, const std::string& key) {
         leases_.let_go(header);
         const auto self = std::static_pointer_cast<redis_space>(shared_from_this());
+        const auto was_there = std::make_shared<bool>(false);
         link_->submit(
-            [self, header, key](boost::redis::request& to) {
-                self->push_release(to, key, header);
+            [self, header, key, was_there](boost::redis::request& to) {
+                self->expect_echo(key, echo{std::string(), was_there});
+                to.push("EVAL", redis_scripts::release, 1, self->names_.slot(key), header);
                 return self->open_;
             },
-            [self, key](error_code, const redis_reply&) { self->watches_.ring(key); });
+            [self, key, was_there](error_code failure, const redis_reply& reply) {
+                *was_there = !failure && reply.nodes.at(0).value == "1";
+                if (!*was_there) {
+                    self->expect_no_echo(key, was_there);
+                }
+                self->watches_.ring(key);
+            });
+    }
+
+    /// Tries again what the server has failed to do, whether anybody asks for something or not; whether that
+    /// is still to be done. What it could not do as it is not there waits for `opened`.
+    bool try_again() {
+        if (open_ && is_unread_) {
+            read_state();
+        }
+        (void)is_good();
+        return open_ && (is_unread_ || due_.load(std::memory_order_acquire) != 0);
     }
 
     // What the link tells.
 
     void push_opening(boost::redis::request& to) override {
-        to.push("EVAL", redis_scripts::open, 2, names_.state(), names_.clears(), fresh_generation());
+        to.push("EVAL", redis_scripts::open, 2, names_.state(), names_.clears(), fresh_generation(),
+                std::to_string(stamp()));
     }
 
     void opened(const redis_reply& reply, std::size_t at) override {
         take_state(reply, at);
         open_ = true;
+        is_unread_ = false;
         started_anew();
         coherence_.store(++openings_, std::memory_order_release);
         repairing_ = false;
@@ -223,6 +237,32 @@ protected:
     virtual void all_changed() = 0;
 
 private:
+    struct echo {
+        std::string header; // empty: the slot is
+        /// Set where a script has emptied the slot: one empty slot looks like the other, and may be somebody
+        /// else's doing.
+        std::shared_ptr<bool> emptied;
+    };
+
+    void expect_echo(const std::string& key, echo expected) {
+        if (echoes_.size() == most_echoes) {
+            echoes_.clear(); // they are then taken for changes by others, which is only more work
+        }
+        echoes_.insert_or_assign(key, std::move(expected));
+    }
+    void expect_no_echo(const std::string& key, const std::shared_ptr<bool>& emptied) {
+        if (const auto at = echoes_.find(key); at != echoes_.end() && at->second.emptied == emptied) {
+            echoes_.erase(at);
+        }
+    }
+    /// What has been heard of a slot is no more than the echo, as that begins like this now.
+    [[nodiscard]] bool explains(const echo& expected, std::string_view header) const {
+        if (!expected.emptied) {
+            return header == expected.header;
+        }
+        return *expected.emptied && (header.empty() || leases_.is_own(header)); // who loads it next is us
+    }
+
     template <class Change>
     void change_queue(Change change) {
         const std::lock_guard lock{queue_mutex_};
@@ -282,23 +322,23 @@ private:
             return;
         }
         link_->post( // nothing is sent in the midst of reading
-            [self = weak(), key, header = std::move(expected->second)] {
+            [self = weak(), key, expected = std::move(expected->second)] {
                 if (const auto living = self.lock()) {
-                    living->compare(key, header);
+                    living->compare(key, expected);
                 }
             });
         echoes_.erase(expected);
     }
     /// Whether somebody else has changed the slot too.
-    void compare(const std::string& key, const std::string& header) {
+    void compare(const std::string& key, const echo& expected) {
         const auto self = weak().lock();
         link_->submit(
             [self, key](boost::redis::request& to) {
                 to.push("GETRANGE", self->names_.slot(key), 0, slot_header_size - 1);
                 return self->open_;
             },
-            [self, key, header](error_code failure, const redis_reply& reply) {
-                if (failure || reply.nodes.at(0).value != header) {
+            [self, key, expected](error_code failure, const redis_reply& reply) {
+                if (failure || !self->explains(expected, reply.nodes.at(0).value)) {
                     self->watches_.ring(key);
                     self->key_changed(key);
                 }
@@ -319,14 +359,16 @@ private:
             },
             [self](error_code failure, const redis_reply& reply) {
                 self->reading_ = false;
-                if (!failure && !reply.nodes.empty() && !is_error(reply.nodes[0])) {
-                    if (self->take_state(reply, 0)) {
-                        self->started_anew();
-                        self->all_changed();
-                    }
-                } // else the link loses the server, and opens it again
-                if (std::exchange(self->read_again_, false)) {
+                self->is_unread_ = failure || reply.nodes.empty() || is_error(reply.nodes[0]);
+                if (!self->is_unread_ && self->take_state(reply, 0)) {
+                    self->started_anew();
+                    self->all_changed();
+                }
+                const bool is_late = failure == redis_errc::timeout;
+                if ((std::exchange(self->read_again_, false) || is_late) && self->open_) {
                     self->read_state();
+                } else if (self->is_unread_) {
+                    self->leases_.tick_on();
                 }
             });
     }
@@ -352,6 +394,7 @@ private:
                 if (failure || std::ranges::any_of(reply.nodes, is_error)) {
                     self->clears_.fetch_add(1,
                                             std::memory_order_acq_rel); // what was asked since does not count
+                    self->leases_.tick_on();
                     return;
                 }
                 self->change_queue([&](removal_queue& q) { q.done(*kept); });
@@ -390,13 +433,14 @@ private:
     // Of the link's executor.
     slot_names names_;
     static constexpr std::size_t most_echoes = 10'000;
-    boost::unordered_flat_map<std::string, std::string> echoes_; // what slots begin with that we have changed
+    boost::unordered_flat_map<std::string, echo> echoes_; // of keys whose slots we have changed
     std::uint64_t openings_ = 0;
     bool open_ = false;
     std::uint64_t sent_turn_ = 0; // of the last one that was sent
     bool repairing_ = false;
     bool reading_ = false;
     bool read_again_ = false;
+    bool is_unread_ = false; // there is news of the state, and the server did not say what it is
 
     lease_keeper<redis_space> leases_;
 
