@@ -2,12 +2,13 @@
 #ifndef ACACHE_DETAIL_LEVEL_FILLS_HPP
 #define ACACHE_DETAIL_LEVEL_FILLS_HPP
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <unordered_map>
 #include <utility>
 
 namespace acache::detail {
@@ -23,7 +24,7 @@ class level_fills {
     };
     struct alignas(64) shard {
         std::mutex mutex;
-        std::unordered_map<std::uint64_t, traffic> under_way;
+        boost::unordered_flat_map<std::uint64_t, traffic> under_way;
     };
 
 public:

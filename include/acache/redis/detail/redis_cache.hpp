@@ -26,6 +26,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -89,7 +90,7 @@ public:
                 co_await unblock(name);
                 continue;
             }
-            if (there.leased && !news && !co_await take_over(name, there.header, marker, lease)) {
+            if (there.leased && !news && !co_await take_over(name, there.header.view(), marker, lease)) {
                 continue;
             }
             if (!there.leased || !news) {
@@ -125,7 +126,7 @@ public:
         auto there = co_await look_at(names);
         std::vector<std::size_t> missing;
         for (std::size_t i = 0; i != names.size(); ++i) {
-            leases[i].saw(there[i].header);
+            leases[i].saw(there[i].header.view());
             if (there[i].header.empty()) {
                 missing.push_back(i);
             }
@@ -306,7 +307,7 @@ private:
         return bytes;
     }
 
-    static void push_set(boost::redis::request& to, std::string_view slot, std::string_view bytes,
+    static void push_set(boost::redis::request& to, const slot_name& slot, std::string_view bytes,
                          std::chrono::milliseconds lasts) {
         if (lasts.count() == 0) {
             to.push("SET", slot, bytes);
@@ -324,7 +325,7 @@ private:
         }
     }
     /// What is in the slot, or else our marker from now on.
-    void push_look(boost::redis::request& to, std::string_view slot, std::string_view marker) {
+    void push_look(boost::redis::request& to, const slot_name& slot, std::string_view marker) {
         to.push("SET", slot, marker, "NX", "GET", "PX", leases().ttl().count());
     }
 
@@ -366,7 +367,7 @@ private:
             lease.took(marker);
             count(link().counters.leases_granted);
         } else {
-            lease.saw(there.header);
+            lease.saw(there.header.view());
         }
         return there;
     }
@@ -374,12 +375,9 @@ private:
     /// In the order of the names, in one command.
     asio::awaitable<std::vector<slot_content<V>>> look_at(const std::vector<std::string>& names) {
         const auto get = [&](boost::redis::request& to, const slot_names& at) {
-            std::vector<std::string> slots;
-            slots.reserve(names.size());
-            for (const auto& name : names) {
-                slots.push_back(at.slot(name));
-            }
-            to.push_range("MGET", slots);
+            const auto slots =
+                std::views::transform(names, [&at](const std::string& name) { return at.slot(name); });
+            to.push_range("MGET", slots.begin(), slots.end());
         };
         std::vector<slot_content<V>> result(names.size());
         if (!names.empty()) {
@@ -450,7 +448,7 @@ private:
     }
 
     /// Puts our mark in the place of another one, whose load then stores no more; false if that has gone.
-    asio::awaitable<bool> take_over(const std::string& name, const std::string& theirs,
+    asio::awaitable<bool> take_over(const std::string& name, std::string_view theirs,
                                     const std::string& marker, redis_lease& lease) {
         const auto replace = [&](boost::redis::request& to, const slot_names& names) {
             expect_echo(name, marker);
