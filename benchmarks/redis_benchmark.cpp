@@ -183,6 +183,8 @@ public:
         add_turn(name, items, [items, work] { return at_once(items, work); });
     }
 
+    [[nodiscard]] std::size_t count() const noexcept { return all_.size(); }
+
     awaitable<void> take(std::size_t rounds) {
         for (std::size_t round = 0; round != rounds + 2; ++round) {
             for (measured& m : all_) {
@@ -226,7 +228,8 @@ public:
            std::size_t size)
         : bare_(bare), size_(size), value_(size, 'x'), keys_(make_keys(size)), prefix_(std::to_string(size)),
           direct_(client, {.prefix = "direct" + prefix_}),
-          cache_(context, tier(near_level({.capacity = keys_.size() / 64}), far_level(client, {.prefix = "tier" + prefix_}))),
+          cache_(context, tier(near_level({.capacity = keys_.size() / 64}),
+                               far_level(client, {.prefix = "tier" + prefix_}))),
           near_(context, tier(near_level({.capacity = 2 * keys_.size()}),
                               far_level(client, {.prefix = "near" + prefix_}))) {}
 
@@ -240,7 +243,9 @@ public:
         });
     }
 
-    void add_to(turns& to) {
+    /// Whether any of it is wanted.
+    [[nodiscard]] bool add_to(turns& to) {
+        const std::size_t before = to.count();
         const std::string size = "/" + std::to_string(size_);
         constexpr std::size_t singles = 100;
         to.add("redis_floor_get" + size, singles,
@@ -292,6 +297,7 @@ public:
             check(co_await cache_.get_or_load(
                 fresh_key(""), [this](const std::string&) -> awaitable<std::string> { co_return value_; }));
         });
+        return to.count() != before;
     }
 
 private:
@@ -351,8 +357,9 @@ void measure_all(std::size_t rounds, const std::string& only) {
                 throw std::runtime_error("the caches do not open");
             }
             for (values* const v : {&small, &large}) {
-                co_await v->fill();
-                v->add_to(all);
+                if (v->add_to(all)) {
+                    co_await v->fill();
+                }
             }
             co_await all.take(rounds);
             all.print();

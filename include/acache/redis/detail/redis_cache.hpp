@@ -379,12 +379,13 @@ private:
                 std::views::transform(names, [&at](const std::string& name) { return at.slot(name); });
             to.push_range("MGET", slots.begin(), slots.end());
         };
-        std::vector<slot_content<V>> result(names.size());
+        std::vector<slot_content<V>> result;
+        result.reserve(names.size());
         if (!names.empty()) {
             const auto reply = co_await ask(get);
             throw_if_error(reply.nodes.at(0));
             for (std::size_t i = 0; i != names.size(); ++i) {
-                result[i] = content(reply.nodes.at(i + 1), names[i]); // behind the array's own node
+                result.push_back(content(reply.nodes.at(i + 1), names[i])); // behind the array's own node
             }
         }
         co_return result;
