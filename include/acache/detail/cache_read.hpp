@@ -210,6 +210,9 @@ template <class State, class Map>
 asio::awaitable<Map> get_many(std::shared_ptr<State> self, std::vector<typename State::key_type> keys) {
     self->admit(co_await asio::this_coro::executor);
     Map result;
+    if constexpr (requires { result.reserve(keys.size()); }) {
+        result.reserve(keys.size());
+    }
     std::vector<typename State::key_type> unknown;
     const auto take = [&](const auto& key, auto& found) {
         self->looked_up(found.has_value() ? counter::hits : counter::misses, key);

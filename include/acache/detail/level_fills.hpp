@@ -2,12 +2,13 @@
 #ifndef ACACHE_DETAIL_LEVEL_FILLS_HPP
 #define ACACHE_DETAIL_LEVEL_FILLS_HPP
 
+#include <boost/unordered/unordered_flat_map.hpp>
+
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
-#include <unordered_map>
 #include <utility>
 
 namespace acache::detail {
@@ -23,7 +24,7 @@ class level_fills {
     };
     struct alignas(64) shard {
         std::mutex mutex;
-        std::unordered_map<std::uint64_t, traffic> under_way;
+        boost::unordered_flat_map<std::uint64_t, traffic> under_way;
     };
 
 public:
@@ -46,10 +47,7 @@ public:
             if (all_ != nullptr) {
                 shard& s = all_->of(hash_);
                 const std::lock_guard lock{s.mutex};
-                const auto at = s.under_way.find(hash_);
-                if (--at->second.fills == 0) {
-                    s.under_way.erase(at);
-                }
+                leave(s);
             }
         }
 
@@ -60,7 +58,17 @@ public:
             const std::lock_guard lock{s.mutex};
             return act(is_fenced(s));
         }
-        /// The same, which also fences the key's other fills.
+        /// The same, after which it is on its way no more. Nothing else may be asked of it.
+        template <class Act>
+        [[nodiscard]] auto settle_and_end(Act act) {
+            shard& s = all_->of(hash_);
+            const std::lock_guard lock{s.mutex};
+            auto result = act(is_fenced(s));
+            leave(s);
+            all_ = nullptr;
+            return result;
+        }
+        /// As `settle`, which also fences the key's other fills.
         template <class Act>
         [[nodiscard]] auto settle_alone(Act act) {
             shard& s = all_->of(hash_);
@@ -77,6 +85,12 @@ public:
         [[nodiscard]] bool is_fenced(const shard& s) const {
             return s.under_way.find(hash_)->second.fences != seen_ ||
                    all_->epoch_.load(std::memory_order_acquire) != epoch_;
+        }
+        void leave(shard& s) const noexcept {
+            const auto at = s.under_way.find(hash_);
+            if (--at->second.fills == 0) {
+                s.under_way.erase(at);
+            }
         }
 
         level_fills* all_;

@@ -31,18 +31,28 @@ public:
     void fill(level_fills::fill& way, const typename State::K& key, std::size_t hash,
               const entry<typename State::V>& found) {
         auto copy = self_.bounded(found);
-        const auto displaced = way.settle([&](bool fenced) {
-            std::optional<decltype(self_.near.set(key, std::move(copy), hash))> result;
-            if (!fenced && hold(found)) {
-                result.emplace(self_.near.set(key, std::move(copy), hash));
-            } else {
-                ++self_.counts.fenced;
-            }
-            return result;
-        });
+        const auto displaced =
+            way.settle([&](bool fenced) { return put(fenced, key, hash, found, std::move(copy)); });
+    }
+    /// The same for a way that nobody else asks.
+    void fill(level_fills::fill&& way, const typename State::K& key, std::size_t hash,
+              const entry<typename State::V>& found) {
+        auto copy = self_.bounded(found);
+        const auto displaced =
+            way.settle_and_end([&](bool fenced) { return put(fenced, key, hash, found, std::move(copy)); });
     }
 
 private:
+    [[nodiscard]] auto put(bool fenced, const typename State::K& key, std::size_t hash,
+                           const entry<typename State::V>& found, entry<typename State::V>&& copy) {
+        std::optional<decltype(self_.near.set(key, std::move(copy), hash))> result;
+        if (!fenced && hold(found)) {
+            result.emplace(self_.near.set(key, std::move(copy), hash));
+        } else {
+            ++self_.counts.fenced;
+        }
+        return result;
+    }
     [[nodiscard]] bool hold(const entry<typename State::V>& found) const {
         return coherence_ != 0 && coherence_ == self_.coherence() && !State::is_dead(found) &&
                (!found.details || found.details->tags.empty() || tags_hold(*found.details));

@@ -7,6 +7,7 @@
 #include <acache/entry.hpp>
 
 #include <boost/intrusive/list.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include <array>
 #include <cstdint>
@@ -14,7 +15,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 
 namespace acache::detail {
@@ -122,7 +122,7 @@ private:
     struct shard {
         std::mutex mutex;
         wakeups waking;
-        std::unordered_map<std::uint64_t, read_ptr> by_hash; // those that may be joined
+        boost::unordered_flat_map<std::uint64_t, read_ptr> by_hash; // those that may be joined
         boost::intrusive::list<read, boost::intrusive::constant_time_size<false>> under_way;
     };
 

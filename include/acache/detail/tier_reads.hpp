@@ -123,7 +123,12 @@ public:
     using K = typename State::K;
     using found_type = typename State::found_type;
 
-    explicit many_reads(State& self) : self_(self) {}
+    /// `most` keys or less are to be added.
+    many_reads(State& self, std::size_t most) : self_(self) {
+        keys_.reserve(most);
+        hashes_.reserve(most);
+        ways_.reserve(most);
+    }
 
     void add(const K& key, std::size_t hash) {
         keys_.push_back(key);
@@ -149,7 +154,7 @@ public:
         found.resize(keys_.size());
         for (std::size_t i = 0; i != keys_.size(); ++i) {
             if (found[i]) {
-                conditions.fill(ways_[i], keys_[i], hashes_[i], *found[i]);
+                conditions.fill(std::move(ways_[i]), keys_[i], hashes_[i], *found[i]);
             }
         }
     }
@@ -167,7 +172,8 @@ asio::awaitable<std::vector<typename State::found_type>> tier_get_many(std::shar
                                                                        std::vector<typename State::K> keys) {
     std::vector<typename State::found_type> result(keys.size());
     std::vector<std::size_t> at;
-    many_reads<State> rest(*self);
+    at.reserve(keys.size());
+    many_reads<State> rest(*self, keys.size());
     for (std::size_t i = 0; i != keys.size(); ++i) {
         const std::size_t hash = self->near.hash(keys[i]);
         result[i] = self->here(keys[i], hash);
@@ -186,6 +192,9 @@ asio::awaitable<std::vector<typename State::found_type>> tier_get_many(std::shar
     read_conditions<State> conditions(*self);
     auto found = co_await self->far.get_many(rest.keys());
     rest.fill(conditions, found);
+    if (at.size() == keys.size()) {
+        co_return found;
+    }
     for (std::size_t i = 0; i != at.size(); ++i) {
         result[at[i]] = std::move(found[i]);
     }
@@ -196,7 +205,7 @@ template <class State, class Lease>
 asio::awaitable<std::vector<typename State::found_type>>
 tier_get_many_leased(std::shared_ptr<State> self, std::span<const typename State::K> keys,
                      std::span<Lease> leases) {
-    many_reads<State> all(*self);
+    many_reads<State> all(*self, keys.size());
     for (const auto& key : keys) {
         all.add(key, self->near.hash(key));
     }

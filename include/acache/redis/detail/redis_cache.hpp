@@ -28,6 +28,7 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <ranges>
 #include <span>
 #include <string>
 #include <string_view>
@@ -95,7 +96,7 @@ public:
                 co_await unblock(name);
                 continue;
             }
-            if (there.leased && !news && !co_await take_over(name, there.header, offer, lease)) {
+            if (there.leased && !news && !co_await take_over(name, there.header.view(), offer, lease)) {
                 continue;
             }
             if (!there.leased || !news) {
@@ -133,7 +134,7 @@ public:
         auto there = co_await look_at(names);
         std::vector<std::size_t> missing;
         for (std::size_t i = 0; i != names.size(); ++i) {
-            leases[i].saw(there[i].header);
+            leases[i].saw(there[i].header.view());
             if (there[i].header.empty()) {
                 missing.push_back(i);
             }
@@ -340,7 +341,7 @@ private:
         return bytes;
     }
 
-    static void push_set(boost::redis::request& to, std::string_view slot, std::string_view bytes,
+    static void push_set(boost::redis::request& to, const slot_name& slot, std::string_view bytes,
                          std::chrono::milliseconds lasts) {
         if (lasts.count() == 0) {
             to.push("SET", slot, bytes);
@@ -358,7 +359,7 @@ private:
         }
     }
     /// What is in the slot, or else our marker from now on.
-    void push_look(boost::redis::request& to, std::string_view slot, lease_offer& offer) {
+    void push_look(boost::redis::request& to, const slot_name& slot, lease_offer& offer) {
         to.push("SET", slot, offer.marker(), "NX", "GET", "PX", leases().ttl().count());
         offer.sent();
     }
@@ -402,7 +403,7 @@ private:
             lease.took(marker);
             count(link().counters.leases_granted);
         } else {
-            lease.saw(there.header);
+            lease.saw(there.header.view());
         }
         return there;
     }
@@ -410,19 +411,17 @@ private:
     /// In the order of the names, in one command.
     asio::awaitable<std::vector<slot_content<V>>> look_at(const std::vector<std::string>& names) {
         const auto get = [&](boost::redis::request& to, const slot_names& at) {
-            std::vector<std::string> slots;
-            slots.reserve(names.size());
-            for (const auto& name : names) {
-                slots.push_back(at.slot(name));
-            }
-            to.push_range("MGET", slots);
+            const auto slots =
+                std::views::transform(names, [&at](const std::string& name) { return at.slot(name); });
+            to.push_range("MGET", slots.begin(), slots.end());
         };
-        std::vector<slot_content<V>> result(names.size());
+        std::vector<slot_content<V>> result;
+        result.reserve(names.size());
         if (!names.empty()) {
             const auto reply = co_await ask(get);
             throw_if_error(reply.nodes.at(0));
             for (std::size_t i = 0; i != names.size(); ++i) {
-                result[i] = content(reply.nodes.at(i + 1), names[i]); // behind the array's own node
+                result.push_back(content(reply.nodes.at(i + 1), names[i])); // behind the array's own node
             }
         }
         co_return result;
@@ -486,7 +485,7 @@ private:
     }
 
     /// Puts our mark in the place of another one, whose load then stores no more; false if that has gone.
-    asio::awaitable<bool> take_over(const std::string& name, const std::string& theirs, lease_offer& offer,
+    asio::awaitable<bool> take_over(const std::string& name, std::string_view theirs, lease_offer& offer,
                                     redis_lease& lease) {
         const std::string& marker = offer.marker();
         const auto replace = [&](boost::redis::request& to, const slot_names& names) {

@@ -7,6 +7,8 @@
 #include <acache/redis/detail/envelope.hpp>
 #include <acache/redis/detail/server_clock.hpp>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -17,6 +19,23 @@
 
 namespace acache::detail {
 
+/// What a slot begins with, as far as it goes.
+class slot_header {
+public:
+    slot_header() = default;
+    explicit slot_header(std::string_view slot) noexcept
+        : size_(static_cast<std::uint8_t>(std::min(slot.size(), slot_header_size))) {
+        std::copy_n(slot.begin(), size_, bytes_.begin());
+    }
+
+    [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] std::string_view view() const noexcept { return {bytes_.data(), size_}; }
+
+private:
+    std::array<char, slot_header_size> bytes_{};
+    std::uint8_t size_ = 0;
+};
+
 /// What was found in the slot of a key.
 template <class V>
 struct slot_content {
@@ -26,7 +45,7 @@ struct slot_content {
     std::vector<std::string> tags;
     std::uint64_t began = 0;
     /// What the slot begins with, where it holds anything.
-    std::string header;
+    slot_header header;
     /// Somebody loads the key.
     bool leased = false;
     /// There is something that is neither a value of this key nor a lease.
@@ -63,7 +82,7 @@ public:
 
     [[nodiscard]] slot_content<V> decode(std::string_view bytes, std::string_view key) const {
         slot_content<V> result;
-        result.header = bytes.substr(0, slot_header_size);
+        result.header = slot_header(bytes);
         envelope e;
         switch (read_slot(bytes, key, e)) {
         case slot_kind::lease:

@@ -9,22 +9,53 @@
 #include <boost/system/error_code.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace acache::detail {
 
-using redis_node = boost::redis::resp3::node;
+using redis_node = boost::redis::resp3::basic_node<std::string_view>;
+
+/// Keeps copies of texts where they are, a few hundred in one piece of memory.
+class text_pool {
+public:
+    [[nodiscard]] std::string_view keep(std::string_view text) {
+        if (text.size() > left_ || pieces_.empty()) {
+            grow(text.size());
+        }
+        char* const begin = end_ - left_;
+        std::ranges::copy(text, begin);
+        left_ -= text.size();
+        return {begin, text.size()};
+    }
+
+private:
+    void grow(std::size_t least) {
+        const std::size_t size = pieces_.empty() ? least : std::max(least, next_);
+        pieces_.push_back(std::make_unique_for_overwrite<char[]>(size));
+        end_ = pieces_.back().get() + size;
+        left_ = size;
+        next_ = std::min<std::size_t>(4 * size, 65'536);
+    }
+
+    std::vector<std::unique_ptr<char[]>> pieces_;
+    char* end_ = nullptr;
+    std::size_t left_ = 0; // of the last piece, at its end
+    std::size_t next_ = 0;
+};
 
 /// The answers to all commands of a request, trees of nodes in pre-order, errors among them: one command that
 /// fails says nothing of the others.
 struct redis_reply {
     std::vector<redis_node> nodes;
+    text_pool texts; // the nodes'
 
     struct adapter {
         redis_reply* to;
@@ -35,7 +66,11 @@ struct redis_reply {
         template <class String>
         void operator()(std::size_t, const boost::redis::resp3::basic_node<String>& node,
                         boost::system::error_code&) const {
-            to->nodes.push_back({node.data_type, node.aggregate_size, node.depth, std::string(node.value)});
+            if (node.aggregate_size > 1 && node.depth == 0) {
+                to->nodes.reserve(to->nodes.size() + 1 + std::min<std::size_t>(node.aggregate_size, 1000));
+            }
+            to->nodes.push_back({node.data_type, node.aggregate_size, node.depth,
+                                 to->texts.keep(std::string_view(node.value))});
         }
     };
 };
@@ -58,7 +93,7 @@ struct redis_reply {
 }
 inline void throw_if_error(const redis_node& node) {
     if (is_error(node)) {
-        throw boost::system::system_error(redis_errc::server_error, node.value);
+        throw boost::system::system_error(redis_errc::server_error, std::string(node.value));
     }
 }
 /// 0 where there is none.

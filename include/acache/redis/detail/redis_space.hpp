@@ -306,8 +306,9 @@ private:
     /// Takes generation and stamp from a reply to the opening script; whether the generation is another one.
     bool take_state(const redis_reply& reply, std::size_t at) {
         if (at + 2 >= reply.nodes.size() || is_error(reply.nodes[at])) {
-            throw boost::system::system_error(redis_errc::server_error,
-                                              at < reply.nodes.size() ? reply.nodes[at].value : "no reply");
+            throw boost::system::system_error(
+                redis_errc::server_error,
+                std::string(at < reply.nodes.size() ? reply.nodes[at].value : "no reply"));
         }
         const bool is_other = names_.generation(reply.nodes[at + 1].value);
         learn(to_number(reply.nodes[at + 2].value));

@@ -15,6 +15,18 @@
 
 namespace acache::detail {
 
+/// What the slot of a key is called, put together no earlier than in a request.
+struct slot_name {
+    std::string_view generation;
+    std::string_view key;
+};
+
+/// How Boost.Redis writes it: as one string.
+inline void boost_redis_to_bulk(std::string& to, const slot_name& name) {
+    to.append(1, '$').append(std::to_string(name.generation.size() + name.key.size())).append("\r\n");
+    to.append(name.generation).append(name.key).append("\r\n");
+}
+
 /// What the keys of one cache are called in Redis. Under the prefix "users":
 ///
 ///     users:v:<generation>:<key>  the slot of a key: its value, or the lease of who loads it
@@ -40,11 +52,8 @@ public:
     [[nodiscard]] const std::string& state() const noexcept { return state_; }
     [[nodiscard]] const std::string& clears() const noexcept { return clears_; }
     [[nodiscard]] std::string tag(std::string_view name) const { return prefix_ + "t:" + std::string(name); }
-    [[nodiscard]] std::string slot(std::string_view key) const {
-        std::string result;
-        result.reserve(slots_.size() + key.size());
-        return result.append(slots_).append(key);
-    }
+    /// Good as long as the key, and until the generation changes.
+    [[nodiscard]] slot_name slot(std::string_view key) const noexcept { return {slots_, key}; }
 
     /// A generation's name, of a number that is used once.
     [[nodiscard]] static std::string generation_of(const slot_id& id) {
