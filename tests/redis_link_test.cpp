@@ -84,7 +84,7 @@ TEST_CASE("What is submitted is built just before it is sent, and not sent if th
     REQUIRE(w.run(w.client->ready(20s)));
     std::vector<std::string> told;
     const auto done = [&](boost::system::error_code ec, const redis_reply& reply) {
-        told.push_back(ec ? ec.message() : reply.nodes[0].value);
+        told.push_back(ec ? ec.message() : std::string(reply.nodes[0].value));
     };
     acache::detail::link_of(*w.client)->submit([](auto& request) { return request.push("PING"), true; },
                                                done);

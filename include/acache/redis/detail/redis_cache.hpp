@@ -398,7 +398,7 @@ private:
     [[nodiscard]] slot_content<V> take(const redis_node& node, std::string_view name,
                                        const std::string& marker, redis_lease& lease) {
         auto there = content(node, name);
-        if (is_null(node) || there.header == marker) { // as is where it has been asked twice
+        if (is_null(node) || there.header.view() == marker) { // as is where it has been asked twice
             there.leased = false;
             lease.took(marker);
             count(link().counters.leases_granted);
