@@ -103,6 +103,11 @@ public:
     /// Sends one command. The reply as text: a string as it is, "(nil)", a number, "-ERR ..." for an error,
     /// and the elements of an array with a line end behind each.
     std::string command(const std::vector<std::string>& words) {
+        send(words);
+        return read_reply();
+    }
+    /// The same in two steps.
+    void send(const std::vector<std::string>& words) const {
         std::string text = "*" + std::to_string(words.size()) + "\r\n";
         for (const auto& word : words) {
             text += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
@@ -112,10 +117,7 @@ public:
             check_call(sent, "send");
             rest.remove_prefix(static_cast<std::size_t>(sent));
         }
-        return read_reply();
     }
-
-private:
     std::string read_reply() {
         const std::string line = read_line();
         const auto size = [&] { return std::stoll(line.substr(1)); };
@@ -142,6 +144,8 @@ private:
             return line;
         }
     }
+
+private:
     std::string read_line() {
         for (;;) {
             if (const auto end = buffer_.find("\r\n"); end != std::string::npos) {

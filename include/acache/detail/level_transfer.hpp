@@ -42,6 +42,20 @@ public:
             way.settle_and_end([&](bool fenced) { return put(fenced, key, hash, found, std::move(copy)); });
     }
 
+    /// Level 2 has nothing for who is to load the key: what level 1 has is older than a removal, even if that
+    /// goes unheard. Redis does not tell of a removal that a lease of ours follows at once.
+    void drop(level_fills::fill& way, const typename State::K& key, std::size_t hash) {
+        if constexpr (State::notified) {
+            const auto removed = way.settle([&](bool fenced) {
+                std::optional<decltype(self_.near.erase(key, hash))> result;
+                if (!fenced && coherence_ != 0 && coherence_ == self_.coherence()) {
+                    result.emplace(self_.near.erase(key, hash));
+                }
+                return result;
+            });
+        }
+    }
+
 private:
     [[nodiscard]] auto put(bool fenced, const typename State::K& key, std::size_t hash,
                            const entry<typename State::V>& found, entry<typename State::V>&& copy) {

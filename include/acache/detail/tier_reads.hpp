@@ -112,6 +112,8 @@ tier_get_leased(std::shared_ptr<State> self, typename State::K key, Lease& lease
     auto found = co_await self->far.get(key, lease, mode);
     if (found) {
         conditions.fill(way, key, hash, *found);
+    } else {
+        conditions.drop(way, key, hash);
     }
     co_return found;
 }
@@ -155,6 +157,8 @@ public:
         for (std::size_t i = 0; i != keys_.size(); ++i) {
             if (found[i]) {
                 conditions.fill(std::move(ways_[i]), keys_[i], hashes_[i], *found[i]);
+            } else {
+                conditions.drop(ways_[i], keys_[i], hashes_[i]);
             }
         }
     }

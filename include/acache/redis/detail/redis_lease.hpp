@@ -61,17 +61,21 @@ public:
         }
     }
 
-    /// The load begins now, and has not seen the slot yet.
+    /// To be looked with; nothing was seen yet.
     void begin(std::shared_ptr<redis_space> space, std::string key) {
         *this = redis_lease();
         space_ = std::move(space);
         key_ = std::move(key);
+    }
+    /// The load begins now, and not before it has looked: invalidations of tags that were heard of when it
+    /// did have been counted by then.
+    void saw(std::string_view header) {
+        header_ = header;
         stamp_ = space_->stamp();
     }
-    void saw(std::string_view header) { header_ = header; }
     /// It is the lease's own mark.
     void took(std::string_view header) {
-        header_ = header;
+        saw(header);
         ours_ = true;
         space_->leases().keep(header_, key_);
     }
