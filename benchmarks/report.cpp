@@ -131,6 +131,18 @@ std::vector<wanted_figure> wanted_figures() {
     ratio("herd, each further waiter", "herd", "wake", figure("floor_wake"), 1.3);
     ratio("- spawned for it", "spawned_herd", "spawn and wake", figure("floor_spawn_and_wake/1000"), 1.3);
 
+    ratio("redis, get of level 2", "redis_backend_get/100", "bare GET", figure("redis_floor_get/100"), 1.3);
+    ratio("- through cache and tier", "redis_cache_get/100", "bare GET", figure("redis_floor_get/100"), 1.3);
+    ratio("- get_or_load", "redis_get_or_load/100", "bare GET", figure("redis_floor_get/100"), 1.3);
+    ratio("- get, 10 KB", "redis_cache_get/10240", "bare GET", figure("redis_floor_get/10240"), 1.3);
+    ratio("- get_or_load, 10 KB", "redis_get_or_load/10240", "bare GET", figure("redis_floor_get/10240"),
+          1.3);
+    ratio("redis, get_many of level 2, 100 keys", "redis_backend_get_many/100", "bare MGET",
+          figure("redis_floor_mget/100"), 1.3);
+    ratio("- through cache and tier", "redis_cache_get_many/100", "bare MGET", figure("redis_floor_mget/100"),
+          1.3);
+    ratio("- 10 KB", "redis_cache_get_many/10240", "bare MGET", figure("redis_floor_mget/10240"), 1.3);
+
     alone("memory, bytes over key and value", "memory", 40);
     alone("- with a ttl", "memory_with_ttl", 40);
     alone("- each entry evicted 3 times", "memory_after_churn", 40);
@@ -273,6 +285,26 @@ void report(const std::string& path, const std::string& hit_ratios) {
                   {"floor_shared_mutex", "one std::shared_mutex, shared"},
                   {"floor_shared_ptr", "a shared_ptr copied out"},
                   {"floor_awaited_return", "co_await of a coroutine that returns at once"}});
+    print_others(measured, "256 callers over one connection to Redis, ns a get of 100 bytes",
+                 {{"redis_floor_callers/100", "bare GET"},
+                  {"redis_backend_callers/100", "redis_backend get"},
+                  {"redis_cache_callers/100", "cache get, through the tier"},
+                  {"redis_load_callers/100", "cache get_or_load, through the tier"},
+                  {"redis_floor_callers/100.cpu", "bare GET, processor time"},
+                  {"redis_backend_callers/100.cpu", "redis_backend get, processor time"},
+                  {"redis_cache_callers/100.cpu", "cache get, processor time"},
+                  {"redis_load_callers/100.cpu", "cache get_or_load, processor time"}});
+    print_others(measured, "the same of 10 KB",
+                 {{"redis_floor_callers/10240", "bare GET"},
+                  {"redis_backend_callers/10240", "redis_backend get"},
+                  {"redis_cache_callers/10240", "cache get, through the tier"},
+                  {"redis_load_callers/10240", "cache get_or_load, through the tier"}});
+    print_others(measured, "one caller of Redis, ns",
+                 {{"redis_near_hit/100", "a hit in level 1 of the tier, 100 bytes"},
+                  {"redis_near_hit/10240", "a hit in level 1 of the tier, 10 KB"},
+                  {"redis_floor_look/100", "bare SET NX GET, which a load looks with"},
+                  {"redis_floor_miss/100", "bare SET NX GET and SET"},
+                  {"redis_miss/100", "get_or_load that misses, loads and fills"}});
     print_others(measured, "what coroutines cost, ns",
                  {{"floor_spawn/1000", "spawn, a thousand at once"},
                   {"floor_spawn/100000", "spawn, 100,000 at once"},
