@@ -95,7 +95,7 @@ TEST_CASE("without Redis each instance answers alone, and they share again when 
         CHECK(each->is_connected(false));
         CHECK(each->ask(http::verb::put, "/users/8", "Ada").body() == user_json(8, "Ada"));
         CHECK(each->ask("/users/8").body() == user_json(8, "Ada"));
-        CHECK(each->metric("acache_redis_losses_total{client=\"redis\"}") == 1);
+        CHECK(each->metric("acache_redis_losses_total{client=\"redis\"}") >= 1);
     }
 
     redis.restart();
