@@ -574,7 +574,12 @@ TEST_CASE("A write that the server refuses leaves no older value") {
     run(p.context, [&]() -> asio::awaitable<void> {
         co_await p.ready();
         co_await p.a.set(k, fresh("old"));
+        co_await p.a.set("stays", fresh("readable"));
         p.server.command({"CONFIG", "SET", "maxmemory", "1"}); // SET is refused from here on, UNLINK is not
+        backend::lease lease;
+        CHECK(value_of(co_await p.b.get("stays", lease, lease_mode::wait)) == "readable");
+        backend::lease none;
+        CHECK_FALSE(co_await p.b.get("missing", none, lease_mode::wait));
         co_await p.a.set(k, fresh("new"));
         CHECK(co_await comes_true([&] { return p.here.metrics().queued_removals == 0; }));
         CHECK_FALSE(co_await p.b.get(k));

@@ -90,7 +90,12 @@ public:
                 push_look(to, names.slot(name), offer);
             };
             const auto reply = co_await ask(look);
-            auto there = take(reply.nodes.at(0), name, marker, lease);
+            if (is_error(reply.nodes.at(0)) && !is_wrong_type(reply.nodes[0])) {
+                offer.answered();
+                count(link().counters.failures);
+                co_return co_await read_only(name, lease, reading);
+            }
+            auto there = take(reply.nodes[0], name, marker, lease);
             offer.answered();
             if (there.blocks) {
                 co_await unblock(name);
@@ -504,6 +509,21 @@ private:
             lease.saw(theirs);
         }
         co_return is_ours;
+    }
+
+    /// What there is, where the server takes no marks, as with its memory full.
+    asio::awaitable<found_entry> read_only(const std::string& name, redis_lease& lease,
+                                           const tag_table::load& reading) {
+        const auto get = [&](boost::redis::request& to, const slot_names& names) {
+            to.push("GET", names.slot(name));
+        };
+        const auto reply = co_await ask(get);
+        auto there = content(reply.nodes.at(0), name);
+        lease.saw(there.header.view());
+        if (!there.tags.empty()) {
+            co_await judge_tags({&there, 1}, reading);
+        }
+        co_return std::move(there.found);
     }
 
     /// Takes something away that is no string and can be neither read nor replaced.
