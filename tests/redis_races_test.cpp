@@ -196,7 +196,8 @@ TEST_CASE("A value that its codec throws at leaves no older one, and fails alone
         std::vector<std::optional<acache::entry<std::string>>> entries(2);
         entries[0] = fresh("bad");
         entries[1] = fresh("good");
-        CHECK((co_await a.set_many(keys, std::move(entries), leases)) == std::vector{false, true});
+        const auto stored = co_await a.set_many(keys, std::move(entries), leases);
+        CHECK(stored == std::vector{false, true});
         CHECK(value_of(co_await a.get("y")) == "good");
     });
 }
