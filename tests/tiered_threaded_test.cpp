@@ -146,6 +146,12 @@ TEST_CASE("C30 C31 on four threads nobody sees a version older than what was hea
     CHECK(reads > 0);
 }
 
+/// g++ 12 warns, falsely, where a result with a destructor is spawned.
+template <class T>
+asio::awaitable<void> drop_result(asio::awaitable<T> work) {
+    (void)co_await std::move(work);
+}
+
 TEST_CASE("on four threads the tier goes while operations and messages are under way") {
     for (int round = 0; round != 20; ++round) {
         asio::thread_pool pool(4);
@@ -155,8 +161,8 @@ TEST_CASE("on four threads the tier goes while operations and messages are under
         std::atomic<bool> over = false;
         for (int key = 0; key != 20; ++key) {
             asio::co_spawn(pool, tier->set(key, made(key)), asio::detached);
-            asio::co_spawn(pool, tier->get(key), asio::detached);
-            asio::co_spawn(pool, tier->erase(key), asio::detached);
+            asio::co_spawn(pool, drop_result(tier->get(key)), asio::detached);
+            asio::co_spawn(pool, drop_result(tier->erase(key)), asio::detached);
         }
         std::thread others([&] {
             while (!over) {
