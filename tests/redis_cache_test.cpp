@@ -399,6 +399,7 @@ TEST_CASE("C31 While changes go unheard memory is served as long as the options 
         run(p.context, [&]() -> asio::awaitable<void> {
             co_await p.ready();
             CHECK(co_await p.a.get(k) == "k!");
+            co_await pause_for(50ms); // the news of that very entry has come, and is settled
             p.src.rows[k] = "new";
             p.server.kill();
             CHECK(co_await comes_true([&] { return !p.a.redis.client().connected(); }));

@@ -214,7 +214,7 @@ public:
         co_return filled(reply.nodes.at(0), name, lease);
     }
 
-    /// Stores what can be stored.
+    /// Stores what can be stored; throws where that is nothing, and not because others were faster.
     asio::awaitable<std::vector<bool>> set_many(std::span<const K> keys, std::vector<found_entry> entries,
                                                 std::span<redis_lease> leases) {
         const auto alive = self();
@@ -244,13 +244,19 @@ public:
                 push_fill(to, at, names[i], bytes[i], lasts[i], leases[i]);
             }
         };
+        bool has_answer = false;
         if (!sent.empty()) {
             const auto reply = co_await ask(fill);
             for (std::size_t n = 0; n != sent.size(); ++n) {
                 const std::size_t i = sent[n];
                 const redis_node& answer = reply.nodes.at(n);
+                has_answer = has_answer || !is_error(answer);
                 result[i] = !is_error(answer) && filled(answer, names[i], leases[i]);
             }
+        }
+        if (!has_answer && std::ranges::any_of(entries, &found_entry::has_value)) {
+            // Not that somebody else has written: this process may keep them, as it does single ones.
+            throw boost::system::system_error(redis_errc::unavailable, "none of the entries could be stored");
         }
         co_return result;
     }
