@@ -2,7 +2,7 @@
 
 // A redis_backend on a real server; two connections stand for two processes.
 
-#include "redis_setup.hpp"
+#include "redis_two_processes.hpp"
 
 #include <acache/redis.hpp>
 #include <acache/shared_backend.hpp>
@@ -31,38 +31,13 @@ namespace {
 
 using namespace acache_test;
 using acache::lease_mode;
-using backend = acache::redis_backend<std::string, std::string>;
+using backend = string_backend;
 
 static_assert(acache::leasing_backend<backend, std::string, std::string>);
 static_assert(acache::multi_get_backend<backend, std::string, std::string>);
 static_assert(acache::multi_set_backend<backend, std::string, std::string>);
 static_assert(acache::notifying_backend<backend, std::string>);
 static_assert(acache::tagging_backend<backend>);
-
-/// A server, and two processes with the same cache.
-struct two_processes {
-    redis_server server;
-    asio::io_context context;
-    redis_process here{context, server.port()}, there{context, server.port()};
-    backend a{here.client(), {.prefix = "users"}}, b{there.client(), {.prefix = "users"}};
-
-    asio::awaitable<void> ready() {
-        REQUIRE(co_await here.client().ready(20s));
-        REQUIRE(co_await there.client().ready(20s));
-    }
-    /// What the key's slot is called now.
-    std::string slot(const std::string& key) const {
-        const std::string names = server.command({"KEYS", "users:v:*:" + key});
-        return names.substr(0, names.find('\n'));
-    }
-    std::string generation() const { return server.command({"HGET", "users:s", "gen"}); }
-};
-
-const std::string k = "k";
-
-std::string value_of(const std::optional<acache::entry<std::string>>& found) {
-    return found ? found->value : "(none)";
-}
 
 /// Hears what a backend has to say.
 struct listener final : acache::change_listener<std::string> {

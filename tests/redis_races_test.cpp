@@ -3,7 +3,7 @@
 // What comes at an awkward time: news, answers and losses in an order that is rare, made certain by a server
 // that is paused.
 
-#include "redis_setup.hpp"
+#include "redis_two_processes.hpp"
 
 #include <acache/redis.hpp>
 #include <acache/shared_backend.hpp>
@@ -29,32 +29,7 @@ namespace {
 
 using namespace acache_test;
 using acache::lease_mode;
-using backend = acache::redis_backend<std::string, std::string>;
-
-const std::string k = "k";
-
-struct two_processes {
-    explicit two_processes(const acache::redis_client_options& options = quick)
-        : here(context, server.port(), options), there(context, server.port(), options) {}
-
-    redis_server server;
-    asio::io_context context;
-    redis_process here, there;
-    backend a{here.client(), {.prefix = "users"}}, b{there.client(), {.prefix = "users"}};
-
-    asio::awaitable<void> ready() {
-        REQUIRE(co_await here.client().ready(20s));
-        REQUIRE(co_await there.client().ready(20s));
-    }
-    std::string slot(const std::string& key) const {
-        const std::string names = server.command({"KEYS", "users:v:*:" + key});
-        return names.substr(0, names.find('\n'));
-    }
-};
-
-std::string value_of(const std::optional<acache::entry<std::string>>& found) {
-    return found ? found->value : "(none)";
-}
+using backend = string_backend;
 
 acache::entry<std::string> tagged(backend& by, std::string value) {
     const acache::detail::tag_table::load reading(by.tags());
