@@ -106,15 +106,11 @@ public:
     /// Lets go of the coroutines that wait on a context which is being destroyed.
     void discard_waiters_of(const asio::execution_context& context) {
         for (shard& s : shards_) {
-            wait_list gone;
-            {
-                const std::lock_guard lock{s.mutex};
+            discard_waiters(s.mutex, s.waking, [&](wait_list& gone) {
                 for (read& r : s.under_way) {
                     r.waiting_.take_all_of(context, gone);
                 }
-            }
-            s.waking.wait();
-            gone.discard_all();
+            });
         }
     }
 

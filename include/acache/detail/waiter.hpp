@@ -207,6 +207,19 @@ private:
     boost::intrusive::list<waiter, boost::intrusive::constant_time_size<false>> list_;
 };
 
+/// Destroys coroutines whose context is being destroyed: those that `take(gone)` moves from the lists that
+/// `mutex` guards. Returns when also the wake-ups under way are over, which post to that context.
+template <class Take>
+void discard_waiters(std::mutex& mutex, const wakeups& waking, Take take) {
+    wait_list gone;
+    {
+        const std::lock_guard lock{mutex};
+        take(gone);
+    }
+    waking.wait();
+    gone.discard_all();
+}
+
 } // namespace acache::detail
 
 #endif

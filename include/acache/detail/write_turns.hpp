@@ -70,15 +70,11 @@ public:
     }
 
     void discard_waiters_of(const asio::execution_context& context) {
-        wait_list gone;
-        {
-            const std::lock_guard lock{mutex_};
+        discard_waiters(mutex_, wakeups_, [&](wait_list& gone) {
             for (auto& [hash, of_key] : lines_) {
                 of_key.waiting.take_all_of(context, gone);
             }
-        }
-        wakeups_.wait();
-        gone.discard_all();
+        });
     }
 
 private:

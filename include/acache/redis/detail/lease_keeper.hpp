@@ -63,10 +63,9 @@ public:
         }
         tick_on();
     }
-    /// Whether it was kept.
-    bool let_go(const std::string& header) {
+    void let_go(const std::string& header) {
         const std::lock_guard lock{mutex_};
-        return live_.erase(header) != 0;
+        live_.erase(header);
     }
 
     /// Makes sure that who waits for others' leases is woken now and then, should no news of them come, and

@@ -57,7 +57,7 @@ public:
     }
 
     asio::awaitable<found_entry> get(K key) {
-        const auto alive = self();
+        const auto alive = this->shared();
         const std::string name = name_of(key);
         const tag_table::load reading(tags());
         const auto get = [&](boost::redis::request& to, const slot_names& names) {
@@ -72,7 +72,7 @@ public:
     }
 
     asio::awaitable<found_entry> get(K key, redis_lease& lease, lease_mode mode) {
-        const auto alive = self();
+        const auto alive = this->shared();
         const std::string name = name_of(key);
         std::optional<slot_watches::watch> news;
         if (one_load_ && mode == lease_mode::wait) {
@@ -80,7 +80,7 @@ public:
         }
         for (bool has_waited = false;;) {
             const tag_table::load reading(tags());
-            lease.begin(self(), name);
+            lease.begin(this->shared(), name);
             const std::string marker = lease_marker(leases().next_id());
             lease_offer offer(*this, name, marker);
             const auto look = [&](boost::redis::request& to, const slot_names& names) {
@@ -119,7 +119,7 @@ public:
     }
 
     asio::awaitable<std::vector<found_entry>> get_many(std::span<const K> keys) {
-        const auto alive = self();
+        const auto alive = this->shared();
         const auto names = names_of(keys);
         const tag_table::load reading(tags());
         auto there = co_await look_at(names);
@@ -130,11 +130,11 @@ public:
     /// First all that there is, in one command; then marks where there is nothing. Waits for nobody.
     asio::awaitable<std::vector<found_entry>> get_many(std::span<const K> keys,
                                                        std::span<redis_lease> leases) {
-        const auto alive = self();
+        const auto alive = this->shared();
         const auto names = names_of(keys);
         const tag_table::load reading(tags());
         for (std::size_t i = 0; i != names.size(); ++i) {
-            leases[i].begin(self(), names[i]);
+            leases[i].begin(this->shared(), names[i]);
         }
         auto there = co_await look_at(names);
         std::vector<std::size_t> missing;
@@ -168,7 +168,7 @@ public:
     }
 
     asio::awaitable<void> set(K key, entry<V> e) {
-        const auto alive = self();
+        const auto alive = this->shared();
         const std::string name = name_of(key);
         const auto lasts = time_to_live(e);
         std::string bytes;
@@ -196,7 +196,7 @@ public:
     /// Throws where it cannot be known whether the slot still holds what the lease saw, or the value cannot
     /// be stored.
     asio::awaitable<bool> set(K key, entry<V> e, redis_lease& lease) {
-        const auto alive = self();
+        const auto alive = this->shared();
         if (!lease) {
             co_await set(std::move(key), std::move(e));
             co_return true;
@@ -217,7 +217,7 @@ public:
     /// Stores what can be stored; throws where that is nothing, and not because others were faster.
     asio::awaitable<std::vector<bool>> set_many(std::span<const K> keys, std::vector<found_entry> entries,
                                                 std::span<redis_lease> leases) {
-        const auto alive = self();
+        const auto alive = this->shared();
         const auto names = names_of(keys);
         std::vector<bool> result(names.size());
         std::vector<std::string> bytes(names.size());
@@ -262,7 +262,7 @@ public:
     }
 
     asio::awaitable<bool> erase(K key) {
-        const auto alive = self();
+        const auto alive = this->shared();
         const std::string name = name_of(key);
         bool was = false;
         const auto remove = [&](boost::redis::request& to, const slot_names& names) {
@@ -281,7 +281,7 @@ public:
     }
 
     asio::awaitable<void> clear() {
-        const auto alive = self();
+        const auto alive = this->shared();
         std::string generation;
         const auto start_anew = [&](boost::redis::request& to, const slot_names&) {
             generation = fresh_generation(); // also where it is asked again: others may have used that one
@@ -292,7 +292,7 @@ public:
     }
 
     asio::awaitable<void> invalidate_tag(std::string tag) {
-        const auto alive = self();
+        const auto alive = this->shared();
         const auto mark = [&](boost::redis::request& to, const slot_names& names) {
             to.push("EVAL", redis_scripts::invalidate_tag, 2, names.state(), names.tag(tag), tag);
         };
@@ -308,9 +308,6 @@ private:
     [[nodiscard]] static const redis_options& checked(const redis_options& options) {
         check_positive(options.lease, "redis_options::lease");
         return options;
-    }
-    [[nodiscard]] std::shared_ptr<redis_space> self() {
-        return std::static_pointer_cast<redis_space>(this->shared_from_this());
     }
     [[nodiscard]] std::string name_of(const K& key) const {
         std::string result;

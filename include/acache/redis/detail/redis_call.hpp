@@ -21,13 +21,7 @@ struct redis_calls {
     wait_list waiting;
 
     void discard_waiters_of(const asio::execution_context& context) {
-        wait_list gone;
-        {
-            const std::lock_guard lock{mutex};
-            waiting.take_all_of(context, gone);
-        }
-        wakings.wait();
-        gone.discard_all();
+        discard_waiters(mutex, wakings, [&](wait_list& gone) { waiting.take_all_of(context, gone); });
     }
 };
 

@@ -50,9 +50,10 @@ public:
     [[nodiscard]] slot_watches& watches() noexcept { return watches_; }
     [[nodiscard]] lease_keeper<redis_space>& leases() noexcept { return leases_; }
     [[nodiscard]] const slot_names& names() const noexcept { return names_; } // on the link's executor
-    [[nodiscard]] std::weak_ptr<redis_space> weak() {
+    [[nodiscard]] std::shared_ptr<redis_space> shared() {
         return std::static_pointer_cast<redis_space>(shared_from_this());
     }
+    [[nodiscard]] std::weak_ptr<redis_space> weak() { return shared(); }
     [[nodiscard]] tag_stamps& stamps() noexcept { return stamps_; }
 
     /// The replies to what `push(request, names)` asks, all of it under one generation: asked again where
@@ -148,7 +149,7 @@ public:
     /// Takes a lease away that this process has put into the slot of a key.
     void give_back(const std::string& header, const std::string& key) {
         leases_.let_go(header);
-        const auto self = std::static_pointer_cast<redis_space>(shared_from_this());
+        const auto self = shared();
         const auto was_there = std::make_shared<bool>(false);
         link_->submit(
             [self, header, key, was_there](boost::redis::request& to) {
@@ -332,7 +333,7 @@ private:
     }
     /// Whether somebody else has changed the slot too.
     void compare(const std::string& key, const echo& expected) {
-        const auto self = weak().lock();
+        const auto self = shared();
         link_->submit(
             [self, key](boost::redis::request& to) {
                 to.push("GETRANGE", self->names_.slot(key), 0, slot_header_size - 1);
@@ -352,7 +353,7 @@ private:
             read_again_ = true;
             return;
         }
-        auto self = std::static_pointer_cast<redis_space>(shared_from_this());
+        const auto self = shared();
         link_->submit(
             [self](boost::redis::request& to) {
                 self->push_opening(to);
@@ -384,7 +385,7 @@ private:
         });
         repairing_ = true;
         const auto generation = fresh_generation();
-        const auto self = weak().lock();
+        const auto self = shared();
         link_->submit(
             [self, kept, generation](boost::redis::request& to) {
                 self->push_removals(to, *kept, generation);

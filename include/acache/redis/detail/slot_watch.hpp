@@ -102,13 +102,7 @@ public:
     }
 
     void discard_waiters_of(const asio::execution_context& context) {
-        wait_list gone;
-        {
-            const std::lock_guard lock{mutex_};
-            waiting_.take_all_of(context, gone);
-        }
-        wakeups_.wait();
-        gone.discard_all();
+        discard_waiters(mutex_, wakeups_, [&](wait_list& gone) { waiting_.take_all_of(context, gone); });
     }
 
 private:
